@@ -1,0 +1,1 @@
+"""Data for the recipes, one family of data a module."""

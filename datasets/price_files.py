@@ -1,0 +1,187 @@
+"""Reads daily prices from CSV files, and names the line at fault where it cannot."""
+import gzip
+import io
+import pathlib
+import re
+import zlib
+
+import numpy as np
+import pandas as pd
+from arch.data import sp500
+
+OPTIONAL_COLUMNS = ("Open", "High", "Low", "Volume")
+
+
+def read(name_or_path="sp500", data_dir=None, column="Close", ticker=None, start=None, end=None):
+    """Reads daily prices.
+
+    Args:
+        name_or_path: "sp500" for the S&P 500 of 1999 to 2018 in the `arch` package, or the path
+            of a CSV file, plain or gzipped, in UTF-8, with the columns of Yahoo Finance: Date
+            (YYYY-MM-DD, ascending) and Close, and where present Open, High, Low, Volume.
+        data_dir: folder that a relative path may start from.
+        column: the column to use as the close, for example "Adj Close".
+        ticker: which series of a file with a Ticker column.
+        start, end: first and last date to keep. Prices outside them are not checked.
+
+    Returns:
+        A float64 DataFrame by Date with Close and those of Open, High, Low and Volume that the
+        file has. Entries of these four that are no numbers are NaN. `attrs["source"]` names
+        the file or dataset.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        ValueError: where the file cannot be used, with the line at fault.
+    """
+    source, text = _open(name_or_path, data_dir)
+    table = _parse(text, source)
+    _require(table, ["Date", column], source)
+    table = _one_ticker(table, ticker, source)
+    table = _between(_dated(table, source), start, end)
+    if len(table) < 2:
+        raise ValueError(
+            f"{source}: at least 2 rows are needed for a return. "
+            f"Received: {len(table)} rows between start={start} and end={end}")
+    frame = pd.DataFrame({"Close": _closes(table, column, source)})
+    for name in OPTIONAL_COLUMNS:
+        if name in table:
+            frame[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
+    frame.index = pd.DatetimeIndex(table["when"], name="Date")
+    frame.attrs["source"] = source
+    return frame
+
+
+def _open(name, data_dir):
+    """Returns the name and the text of the dataset or file."""
+    if str(name) == "sp500":
+        # As text, so that the data that comes along passes the same checks.
+        return "sp500", sp500.load().to_csv()
+    path = _find(name, data_dir)
+    return str(path), _text(path)
+
+
+def _find(name, data_dir):
+    path = pathlib.Path(name).expanduser()
+    places = [path]
+    if data_dir is not None and not path.is_absolute():
+        places.append(pathlib.Path(data_dir).expanduser() / path)
+    for place in places:
+        if place.is_dir():
+            raise ValueError(f"Prices are read from one CSV file. Received: the folder {place}")
+        if place.is_file():
+            return place
+    raise FileNotFoundError(
+        f"No prices at {' or '.join(map(str, places))}. Pass \"sp500\" or the path of a CSV file. "
+        f"Received: {str(name)!r}")
+
+
+def _text(path):
+    data = path.read_bytes()
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(
+                f"{path}: the gzip file is cut short or damaged; fetch it again. "
+                f"Received: {error}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}, line {data.count(10, 0, error.start) + 1}: not UTF-8 text; save the table "
+            f"as a CSV file in UTF-8. Received: byte 0x{data[error.start]:02x}") from error
+    if "\0" in text:
+        raise ValueError(
+            f"{path}, line {text[:text.index(chr(0))].count(chr(10)) + 1}: a binary file; save the "
+            "table as a CSV file. Received: a zero byte")
+    return text
+
+
+def _parse(text, source):
+    """Returns all fields as text, with the line of the file as the index."""
+    if not text.strip():
+        raise ValueError(f"{source}: prices are needed. Received: an empty file")
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False,
+                            skip_blank_lines=False)
+    except pd.errors.ParserError as error:
+        found = re.search(r"line (\d+)", str(error))
+        place = f", line {found[1]}" if found else ""
+        raise ValueError(f"{source}{place}: not a row of a CSV file. Received: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
+        raise ValueError(
+            f"{source}, line 2: more fields than the header has names. "
+            f"Received: {len(table.columns)} names")
+    table.columns = table.columns.str.strip()
+    table.index += 2  # the header is line 1
+    table = table.fillna("").apply(lambda fields: fields.str.strip())
+    return table[(table != "").any(axis=1)]
+
+
+def _require(table, names, source):
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise ValueError(
+            f"{source}, line 1: no column {', '.join(missing)}. "
+            f"Received: the columns {', '.join(table.columns)}")
+    if table.empty:
+        raise ValueError(f"{source}: prices are needed. Received: a header with no rows")
+
+
+def _one_ticker(table, ticker, source):
+    if "Ticker" not in table:
+        if ticker is not None:
+            raise ValueError(
+                f"{source}: there is no Ticker column; leave `ticker` out. Received: {ticker!r}")
+        return table
+    known = sorted(table["Ticker"].unique())
+    if ticker not in known:
+        raise ValueError(
+            f"{source}: `ticker` must be one of {', '.join(known)}. Received: {ticker!r}")
+    return table[table["Ticker"] == ticker]
+
+
+def _dated(table, source):
+    """Adds the column `when`: strictly increasing dates."""
+    # Some exports add a time and an offset that changes with summer time; the day is enough.
+    days = table["Date"].str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ][\d:.+\- Z]+)?$")[0]
+    table = table.assign(when=pd.to_datetime(days, format="%Y-%m-%d", errors="coerce"))
+    bad = table.index[table["when"].isna()]
+    if len(bad):
+        raise ValueError(
+            f"{source}, line {bad[0]}: a date must be written YYYY-MM-DD. "
+            f"Received: {table['Date'][bad[0]]!r}")
+    steps = table["when"].diff()
+    bad = table.index[steps <= pd.Timedelta(0)]
+    if len(bad):
+        fault = "is there twice" if steps[bad[0]] == pd.Timedelta(0) else "is out of order"
+        raise ValueError(
+            f"{source}, line {bad[0]}: the date {fault}; sort the rows by date and keep one row "
+            f"a day. Received: {table['Date'][bad[0]]!r}")
+    return table
+
+
+def _between(table, start, end):
+    limits = {}
+    for name, value in (("start", start), ("end", end)):
+        try:
+            limits[name] = None if value is None else pd.Timestamp(value)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"`{name}` must be a date written YYYY-MM-DD. Received: {value!r}") from error
+    kept = pd.Series(True, index=table.index)
+    if limits["start"] is not None:
+        kept &= table["when"] >= limits["start"]
+    if limits["end"] is not None:
+        kept &= table["when"] <= limits["end"]
+    return table[kept]
+
+
+def _closes(table, column, source):
+    closes = pd.to_numeric(table[column], errors="coerce").astype("float64")
+    bad = table.index[~(np.isfinite(closes) & (closes > 0))]
+    if len(bad):
+        raise ValueError(
+            f"{source}, line {bad[0]}: {column} must be a positive number; correct it, delete the "
+            f"row, or leave it out with `start` or `end`. Received: {table[column][bad[0]]!r}")
+    return closes

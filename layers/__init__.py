@@ -1,0 +1,7 @@
+"""Recurrent cells and layers for Keras, one idea a file."""
+
+from layers.gru_cell import GRUCell
+from layers.lstm_cell import LSTMCell
+from layers.simple_rnn_cell import SimpleRNNCell
+
+__all__ = ["GRUCell", "LSTMCell", "SimpleRNNCell"]
