@@ -1,7 +1,8 @@
 """Recurrent cells and layers for Keras, one idea a file."""
 
+from layers.embedding import Embedding
 from layers.gru_cell import GRUCell
 from layers.lstm_cell import LSTMCell
 from layers.simple_rnn_cell import SimpleRNNCell
 
-__all__ = ["GRUCell", "LSTMCell", "SimpleRNNCell"]
+__all__ = ["Embedding", "GRUCell", "LSTMCell", "SimpleRNNCell"]

@@ -1,0 +1,198 @@
+"""What every recipe shares: the command line with its flags, cells by name, and run folders."""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Optional
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports a missing GPU as an error
+
+import keras  # noqa: E402
+import matplotlib  # noqa: E402
+import tensorflow as tf  # noqa: E402
+import typer  # noqa: E402
+
+from layers import GRUCell, LSTMCell, SimpleRNNCell
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402  (the backend must be chosen first: a recipe may run without a screen)
+
+CELLS = {"simple": SimpleRNNCell, "lstm": LSTMCell, "gru": GRUCell}
+BUILT_IN = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+CELL_NAMES = [*CELLS, *(f"builtin-{name}" for name in BUILT_IN)]
+RUNS = Path("runs")
+
+
+class Stop(Exception):
+    """Ends a command with a message for its user, and no traceback."""
+
+
+# ---------------------------------------------------------------------------------------------------------- flags
+
+
+def _one_of(names):
+    def check(value):
+        if value not in names:
+            raise typer.BadParameter(f"choose one of {', '.join(names)}. Received: {value}")
+        return value
+
+    return check
+
+
+DataDir = Annotated[Optional[Path], typer.Option(help="Folder in which --data is looked up.")]
+Cell = Annotated[str, typer.Option(help=f"Recurrent cell: {', '.join(CELL_NAMES)}.", callback=_one_of(CELL_NAMES))]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training data, at most.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Sequences in one training step.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the weights, the shuffling and the dropout.")]
+RunDir = Annotated[
+    Optional[Path], typer.Option(help="Folder for this run, new or unfinished. [default: runs/RECIPE/DATE-TIME]")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the unfinished run in --run-dir, or else the newest; same result.")
+]
+FinishedRun = Annotated[Optional[Path], typer.Option("--run", help="Folder of a finished run. [default: the newest]")]
+Strategy = Annotated[
+    str,
+    typer.Option(help="none, or mirrored: the batch split over all GPUs.", callback=_one_of(["none", "mirrored"])),
+]
+
+
+def main(app):
+    """Run a recipe's command line; flags alone, or nothing, mean `train`. User errors end in one line and status 2."""
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("--help", "-h")):
+        arguments = ["train", *arguments]
+    try:
+        app(arguments)
+    except Stop as stop:
+        print(f"error: {stop}", file=sys.stderr)
+        sys.exit(2)
+
+
+@contextlib.contextmanager
+def user_errors():
+    """Around the reading of what a user names: its errors say enough without a traceback."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise Stop(error) from error
+
+
+# ------------------------------------------------------------------------------------------------ building blocks
+
+
+def recurrent(cell, units, dropout=0.0, recurrent_dropout=0.0, **kwargs):
+    """A recurrent layer by its `--cell` name; `kwargs` are those of `keras.layers.RNN` (return_sequences, ...)."""
+    if cell.startswith("builtin-"):
+        layer = BUILT_IN[cell.removeprefix("builtin-")]
+        return layer(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
+    return keras.layers.RNN(CELLS[cell](units, dropout=dropout, recurrent_dropout=recurrent_dropout), **kwargs)
+
+
+def prepare(seed, strategy="none"):
+    """Seed everything, ask for the same bits in every run, and return the scope in which to build the model."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
+    return tf.distribute.MirroredStrategy().scope() if strategy == "mirrored" else contextlib.nullcontext()
+
+
+# ------------------------------------------------------------------------------------------------------ run folder
+
+
+class Run:
+    """A folder with all that a training leaves: config.json, checkpoint, history.csv, model.keras, metrics.json, plots.
+
+    It is finished once metrics.json is there, and then never written again.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def __truediv__(self, name):
+        return self.path / name
+
+    finished = property(lambda self: (self / "metrics.json").exists())
+    started = property(lambda self: (self / "config.json").exists())
+    settings = property(lambda self: json.loads((self / "config.json").read_text())["settings"])
+    metrics = property(lambda self: json.loads((self / "metrics.json").read_text()))
+
+    @classmethod
+    def begin(cls, recipe, settings, run_dir=None, resume=False):
+        """A new run's folder, or with `resume` an unfinished one's. Raises Stop rather than lose what is on disk."""
+        settings = json.loads(json.dumps(settings, default=str))
+        if resume and run_dir is None:
+            run_dir = newest(recipe, finished=False)
+        run = cls(run_dir or RUNS / recipe / time.strftime("%Y%m%d-%H%M%S"))
+        if run.finished:
+            raise Stop(f"{run.path} holds a finished run, which is never overwritten: name another --run-dir.")
+        if run.started:
+            run._check_resumable(settings, resume)
+        elif run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            raise Stop(f"{run.path} exists and is not a run of a recipe: name a new folder as --run-dir.")
+        else:
+            run.path.mkdir(parents=True, exist_ok=True)
+            run.write_json("config.json", {"recipe": recipe, "settings": settings, "versions": versions()})
+        return run
+
+    def _check_resumable(self, settings, resume):
+        if not resume:
+            raise Stop(f"{self.path} holds an unfinished run: add --resume to go on, or name another --run-dir.")
+        before = self.settings
+        changed = [f"{k}={before.get(k)}, now {v}" for k, v in settings.items() if before.get(k) != v]
+        if changed:
+            raise Stop(f"{self.path} was begun with other settings ({'; '.join(changed)}): repeat those to resume.")
+
+    @classmethod
+    def open(cls, recipe, run_dir=None):
+        """A finished run's folder, by default the recipe's newest."""
+        run = cls(run_dir or newest(recipe, finished=True))
+        if not run.finished:
+            what = "an unfinished run: finish it with train --resume" if run.started else "no run: train one first"
+            raise Stop(f"{run.path} holds {what}.")
+        found = json.loads((run / "config.json").read_text())["recipe"]
+        if found != recipe:
+            raise Stop(f"{run.path} holds a run of {found}, and this is {recipe}: name another --run.")
+        return run
+
+    def model(self):
+        return keras.saving.load_model(self / "model.keras")
+
+    def write_json(self, name, content):
+        with replacing(self / name) as file:
+            file.write(json.dumps(content, indent=2).encode())
+
+    def save_figure(self, figure, name):
+        figure.savefig(self / name, dpi=120, bbox_inches="tight")
+        plt.close(figure)
+
+
+def newest(recipe, finished):
+    """The recipe's newest finished, or else unfinished, run folder under runs/."""
+    runs = [Run(p.parent) for p in (RUNS / recipe).glob("*/config.json")]
+    runs = sorted((r for r in runs if r.finished == finished), key=lambda r: (r / "config.json").stat().st_mtime)
+    if not runs:
+        state, hint = ("finished", "train one first") if finished else ("unfinished", "start without --resume")
+        raise Stop(f"No {state} run under {RUNS / recipe}: {hint}, or name the folder.")
+    return runs[-1].path
+
+
+def versions():
+    names = "tensorflow", "keras", "numpy"
+    return {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in names}}
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A binary file that takes the place of `path` when it is whole: a kill at any moment leaves the old or the new."""
+    temporary = path.with_name(path.name + ".part")
+    with open(temporary, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,103 @@
+"""Published results: one JSON a run under results/, and README's table made from them.
+
+    python recipes/results.py            put the table into README.md
+"""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- results: made by recipes/results.py -->\n", "<!-- end of results -->\n"
+
+
+def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "results"):
+    """Write results/RECIPE.VARIANT.json.
+
+    Args:
+        command: the command line that makes this file.
+        runs: one (seed, minutes, metrics) a training; metrics is a dict of numbers.
+        published: dicts of name, metric, value and source, to stand beside.
+    """
+    seeds, minutes, metrics = zip(*runs)
+    content = {
+        "recipe": recipe,
+        "variant": variant,
+        "command": command,
+        "commit": commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "versions": versions,
+        "machine": machine(),
+        "seeds": list(seeds),
+        "minutes": [round(m, 2) for m in minutes],
+        "metrics": {name: _summary([m[name] for m in metrics]) for name in metrics[0]},
+        "published": published,
+    }
+    path = Path(folder) / f"{recipe}.{variant}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def _summary(values):
+    values = [round(float(v), 6) for v in values]
+    return {"values": values, "mean": round(float(np.mean(values)), 6), "sd": round(float(np.std(values, ddof=1)), 6)}
+
+
+def commit():
+    """The checkout's commit, with "+" after it where tracked files differ from it; None outside git."""
+    git = lambda *arguments: subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True)
+    head = git("rev-parse", "HEAD")
+    if head.returncode:
+        return None
+    return head.stdout.strip() + ("+" if git("status", "--porcelain", "--untracked-files=no").stdout else "")
+
+
+def machine():
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0].split(":")[1].strip() if names else cpu
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cores": os.cpu_count(), "cpu": cpu, "memory_gib": round(memory)}
+
+
+def table(folder=ROOT / "results"):
+    """The Markdown table of every published result."""
+    lines = [
+        "| recipe | variant | measure | reached: mean ± sd | published | seeds | minutes each | machine |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(Path(folder).glob("*.json")):
+        result = json.loads(path.read_text())
+        for name, metric in result["metrics"].items():
+            beside = [f"{p['value']} ({p['name']}; {p['source']})" for p in result["published"] if p["metric"] == name]
+            cells = [
+                result["recipe"],
+                result["variant"],
+                name,
+                f"{metric['mean']:.4g} ± {metric['sd']:.2g}",
+                "<br>".join(beside) or "–",
+                len(result["seeds"]),
+                f"{np.mean(result['minutes']):.1f}",
+                f"{result['machine']['cores']} cores, {result['machine']['cpu']}",
+            ]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def readme_with_table(text, rows):
+    """README's text with the table between its two marks replaced."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + rows + END + after
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(readme_with_table(readme.read_text(), table()))

@@ -1,0 +1,182 @@
+"""Training that every recipe shares: exact resume, best epoch, learning curves, and the check against built-in layers."""
+
+import importlib.util
+import json
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from matplotlib import pyplot as plt
+
+from recipes.common import Stop, replacing
+
+
+def shuffled_batches(arrays, batch_size, seed):
+    """Batches for `fit`: a function from the epoch to its batches, so that no pipeline has a position to lose.
+
+    Args:
+        arrays: a structure of arrays, each of shape (examples, ...).
+        batch_size: examples in a batch; the last one may be smaller.
+        seed: with the epoch it decides the order.
+
+    Returns:
+        The function, from an int64 scalar to a `tf.data.Dataset`, and the number of batches in an epoch.
+    """
+    data = tf.data.Dataset.from_tensor_slices(arrays)
+    examples = int(data.cardinality())
+
+    def batches(epoch):
+        order = data.shuffle(examples, seed=tf.cast(epoch, tf.int64) + 1_000_003 * seed)
+        return order.batch(batch_size)
+
+    return batches, -(-examples // batch_size)
+
+
+def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=None, callbacks=()):
+    """Train a compiled model, resuming from the run's checkpoint if there is one, and keep its best epoch's weights.
+
+    A run killed at any moment and begun again ends with the same bits: the checkpoint, replaced in one step after each
+    epoch, holds every variable (weights, optimizer, dropout seeds) and every epoch's batches follow from its number.
+
+    Args:
+        batches: what `shuffled_batches` returns.
+        validation: a finite `tf.data.Dataset` of batches.
+        monitor: the value in history.csv whose minimum is the best epoch.
+        patience: epochs without a better one after which training ends; None for never.
+
+    Raises:
+        Stop: the loss became infinite or NaN.
+    """
+    make_batches, steps = batches
+    model.optimizer.build(model.trainable_variables)
+    keeper = Checkpoint(run, monitor, patience)
+    first = keeper.load(model)
+    if first < epochs and not keeper.state["stopped"]:
+        stream = tf.data.Dataset.range(first, epochs).flat_map(make_batches).prefetch(tf.data.AUTOTUNE)
+        if importlib.util.find_spec("tensorboard"):
+            callbacks = [*callbacks, keras.callbacks.TensorBoard(run / "tensorboard")]
+        model.fit(
+            stream,
+            initial_epoch=first,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # the stream is shuffled already
+            validation_data=validation,
+            callbacks=[*callbacks, keeper],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    for variable, value in zip(model.weights, keeper.best):
+        variable.assign(value)
+    plot_history(run)
+    model.save(run / "model.keras")
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves all that training depends on after each epoch, and stops it early, or when the loss is no number."""
+
+    def __init__(self, run, monitor, patience):
+        super().__init__()
+        self.run, self.monitor, self.patience = run, monitor, patience
+        self.state = {"epochs": 0, "best_epoch": None, "stopped": False, "history": []}
+        self.best = []
+
+    def load(self, model):
+        """Restore the model from the run's checkpoint; returns the number of epochs done."""
+        if (self.run / "checkpoint.npz").exists():
+            with np.load(self.run / "checkpoint.npz") as saved:
+                self.state = json.loads(saved["state"].item())
+                for i, variable in enumerate(_variables(model)):
+                    variable.assign(saved[f"variable{i}"].view(variable.numpy().dtype))
+                self.best = [saved[f"best{i}"].view(w.numpy().dtype) for i, w in enumerate(model.weights)]
+        return self.state["epochs"]
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise Stop(
+                f"the loss became {logs['loss']} in epoch {self.state['epochs'] + 1}, step {batch + 1}. Try a smaller "
+                "--learning-rate, clip the gradients (clipnorm in compile), and look for infinite or huge values in the data."
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        state = self.state
+        state["history"].append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
+        scores = [row[self.monitor] for row in state["history"]]
+        state["epochs"], state["best_epoch"] = epoch + 1, int(np.argmin(scores)) + 1
+        if state["best_epoch"] == epoch + 1:
+            self.best = [w.numpy() for w in self.model.weights]
+        state["stopped"] = self.patience is not None and epoch + 1 - state["best_epoch"] >= self.patience
+        self.model.stop_training = state["stopped"]
+        arrays = {f"variable{i}": v.numpy() for i, v in enumerate(_variables(self.model))}
+        arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
+        with replacing(self.run / "checkpoint.npz") as file:
+            np.savez(file, state=np.array(json.dumps(state)), **arrays)
+        with replacing(self.run / "history.csv") as file:
+            pd.DataFrame(state["history"]).to_csv(file, index=False)
+
+
+def _variables(model):
+    return [*model.variables, *model.optimizer.variables]
+
+
+def plot_history(run):
+    """Learning curves of every value in history.csv that has a validation twin."""
+    history = pd.read_csv(run / "history.csv").set_index("epoch")
+    names = [name for name in history if f"val_{name}" in history]
+    figure, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), squeeze=False)
+    for axis, name in zip(axes[0], names):
+        history[[name, f"val_{name}"]].plot(ax=axis, marker=".", ylabel=name)
+        axis.legend(["training", "validation"])
+    run.save_figure(figure, "learning_curves.png")
+
+
+def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):
+    """Compare the network of our cells with its twin of built-in layers; prints a table.
+
+    Both get the same random weights, trainable biases included, and the same batches. A gradient is read off one step of
+    plain gradient descent at learning rate 1, which works on every backend.
+
+    Args:
+        build: a function from a `--cell` name to a model without dropout.
+        x, y: arrays of at least `batch_size` examples.
+        loss: what `compile` takes.
+        steps: Adam steps over which the two losses must stay together.
+
+    Raises:
+        SystemExit: with status 1, when a difference is larger than allowed.
+    """
+    cell = cell.removeprefix("builtin-")
+    models = build(cell), build(f"builtin-{cell}")
+    rng = np.random.default_rng(0)
+    start = [w.numpy() + rng.normal(scale=0.1, size=w.shape) for w in models[0].trainable_variables]
+    outputs, gradients, losses = zip(*(_measure(m, start, x, y, loss, steps, batch_size) for m in models))
+    names = [f"gradient of {w.path}" for w in models[0].trainable_variables]
+    rows = [("outputs", *outputs, 1e-5)]
+    rows += [(name, ours, twin, 1e-4) for name, ours, twin in zip(names, *gradients)]
+    rows += [(f"loss over {steps} steps of training", *losses, 1e-4)]
+    table = [(n, np.abs(a).max(), np.abs(a - b).max(), allowed) for n, a, b, allowed in rows]
+    print(f"{cell} cell in keras.layers.RNN beside the built-in layer: same weights, same batches")
+    print(f"{'':44}{'largest value':>15}{'difference':>13}{'allowed':>10}")
+    for name, value, difference, allowed in table:
+        verdict = "pass" if difference <= allowed else "FAIL"
+        print(f"{name:44}{value:15.6f}{difference:13.1e}{allowed:10.0e}  {verdict}")
+    if not all(difference <= allowed for _, _, difference, allowed in table):
+        sys.exit(1)
+
+
+def _measure(model, start, x, y, loss, steps, batch_size):
+    """Outputs, gradients and training losses of a model from the given trainable weights."""
+    variables = model.trainable_variables
+    for variable, value in zip(variables, start):
+        variable.assign(value)
+    batches = [(x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, len(x) - batch_size + 1, batch_size)]
+    outputs = model.predict_on_batch(batches[0][0])
+    model.compile(keras.optimizers.SGD(1.0), loss)
+    model.train_on_batch(*batches[0])
+    gradients = [value - variable.numpy() for variable, value in zip(variables, start)]
+    for variable, value in zip(variables, start):
+        variable.assign(value)
+    model.compile("adam", loss)
+    losses = np.array([model.train_on_batch(*batches[i % len(batches)]) for i in range(steps)])
+    return outputs, gradients, losses

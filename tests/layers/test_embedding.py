@@ -1,0 +1,50 @@
+"""The built-in Embedding's wrong update of repeated tokens, and its cure."""
+
+import keras
+import numpy as np
+import pytest
+
+from layers import Embedding
+
+
+def largest_step(layer, optimizer, tokens):
+    """How far one training step moves an entry of the embedding, from zero."""
+    layer_input = keras.Input((len(tokens[0]),), dtype="int32")
+    model = keras.Model(layer_input, keras.ops.sum(layer(layer_input), axis=(1, 2)))
+    model.compile(optimizer, loss=lambda y, p: keras.ops.mean(p), jit_compile=False)
+    model.train_on_batch(np.array(tokens), np.zeros(len(tokens)))
+    return np.abs(layer.get_weights()[0]).max()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends' gradients are dense anyway")
+def test_built_in_moves_a_repeated_token_too_far():
+    """If this fails, Keras was mended, and layers/embedding.py can go."""
+    step = largest_step(keras.layers.Embedding(3, 2, embeddings_initializer="zeros"), keras.optimizers.Adam(0.1), [[1, 1]])
+    assert step == pytest.approx(0.1414, abs=1e-4)
+
+
+def test_adam_moves_a_repeated_token_as_any_other():
+    step = largest_step(Embedding(3, 2, embeddings_initializer="zeros"), keras.optimizers.Adam(0.1), [[1, 1]])
+    assert step == pytest.approx(0.1, abs=1e-4)
+
+
+def test_clipping_counts_a_repeated_token_once():
+    """The true gradient of a token that occurs four times is (4, 4), of norm 4√2; clipped to 1 it is 1/√2 an entry."""
+    optimizer = keras.optimizers.SGD(1.0, clipnorm=1.0)
+    step = largest_step(Embedding(3, 2, embeddings_initializer="zeros"), optimizer, [[1, 1, 1, 1]])
+    assert step == pytest.approx(1 / np.sqrt(2), abs=1e-5)
+
+
+def test_same_outputs_mask_and_config_as_built_in():
+    tokens = np.array([[3, 1, 0], [2, 2, 0]])
+    ours, twin = Embedding(5, 4, mask_zero=True), keras.layers.Embedding(5, 4, mask_zero=True)
+    ours(tokens), twin(tokens)
+    ours.set_weights(twin.get_weights())
+    np.testing.assert_array_equal(ours(tokens), twin(tokens))
+    np.testing.assert_array_equal(ours.compute_mask(tokens), twin.compute_mask(tokens))
+    assert Embedding.from_config(twin.get_config()).get_config() == ours.get_config() | {"name": twin.name}
+
+
+def test_mixed_precision_and_float_tokens():
+    layer = Embedding(5, 4, dtype="mixed_bfloat16")
+    assert keras.backend.standardize_dtype(layer(np.array([[1.0, 2.0]])).dtype) == "bfloat16"

@@ -1,0 +1,107 @@
+"""Exact resume after SIGKILL, stopping early and on NaN, and the comparison with built-in layers."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from recipes import common, training
+
+DRIVER = Path(__file__).with_name("train_and_die.py")
+
+
+def drive(run_dir, *moment):
+    return subprocess.run([sys.executable, DRIVER, run_dir, *moment], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    done = drive(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("moment", ["epoch", "checkpoint", "history"])
+def test_killed_and_resumed_ends_with_the_same_bits(uninterrupted, tmp_path, moment):
+    killed = drive(tmp_path / "run", moment)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (tmp_path / "run" / "model.keras").exists()
+    done = drive(tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    with np.load(uninterrupted / "final.npz") as whole, np.load(tmp_path / "run" / "final.npz") as resumed:
+        assert len(whole.files) > 15 and whole.files == resumed.files
+        for name in whole.files:
+            assert whole[name].tobytes() == resumed[name].tobytes(), name
+    assert (uninterrupted / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
+
+
+def test_each_epoch_has_its_own_order():
+    batches, steps = training.shuffled_batches(np.arange(50), batch_size=20, seed=3)
+    epochs = [np.concatenate(list(batches(epoch).as_numpy_iterator())) for epoch in (0, 1, 0)]
+    assert steps == 3
+    assert sorted(epochs[1]) == list(range(50))
+    assert (epochs[0] != epochs[1]).any() and (epochs[0] == epochs[2]).all()
+
+
+def small_model(cell="lstm", units=4, **compile_arguments):
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((5, 2)), common.recurrent(cell, units, return_sequences=True), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile(**{"optimizer": "adam", "loss": "mse"} | compile_arguments)
+    return model
+
+
+def small_data(examples=40):
+    x = np.random.default_rng(0).normal(size=(examples, 5, 2)).astype("float32")
+    return x, x.sum(axis=-1, keepdims=True)
+
+
+def fit(model, tmp_path, data, **options):
+    run = common.Run.begin("test", {}, tmp_path / "run", resume=True)
+    validation = training.tf.data.Dataset.from_tensor_slices(small_data()).batch(40)
+    training.fit(model, run, training.shuffled_batches(data, 20, seed=0), validation=validation, **options)
+    return run
+
+
+def test_best_epoch_is_kept_and_training_stops_early(tmp_path):
+    """A learning rate that grows makes the validation loss fall, then rise."""
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([8], [0.01, 1.0])
+    model = small_model(optimizer=keras.optimizers.Adam(rates))
+    run = fit(model, tmp_path, small_data(), epochs=50, patience=2)
+    losses = pd.read_csv(run / "history.csv").val_loss
+    best = losses.idxmin()
+    assert best + 3 == len(losses) < 50
+    assert model.evaluate(*small_data(), verbose=0) == pytest.approx(losses[best], rel=1e-5)
+    assert run.model().evaluate(*small_data(), verbose=0) == pytest.approx(losses[best], rel=1e-5)
+    assert (run / "learning_curves.png").stat().st_size > 5000
+
+
+def test_nan_loss_stops_with_what_to_try(tmp_path):
+    x, y = small_data()
+    x[7, 2, 0] = np.nan
+    with pytest.raises(common.Stop, match="the loss became nan in epoch 1, step .*smaller --learning-rate"):
+        fit(small_model(), tmp_path, (x, y), epochs=2)
+
+
+def test_verify_passes_for_equal_networks(capsys):
+    training.verify(small_model, "gru", *small_data(), steps=5)
+    table = capsys.readouterr().out
+    assert table.count("pass") == 7 and "FAIL" not in table
+
+
+def test_verify_exits_with_1_when_gates_are_swapped(capsys, monkeypatch):
+    class Swapped(common.CELLS["lstm"]):
+        def step(self, wx, uh, states):
+            i, f, c, o = keras.ops.split(wx + uh, 4, axis=-1)
+            return super().step(keras.ops.concatenate([f, i, c, o], axis=-1), 0.0, states)
+
+    monkeypatch.setitem(common.CELLS, "lstm", Swapped)
+    with pytest.raises(SystemExit) as caught:
+        training.verify(small_model, "builtin-lstm", *small_data(), steps=5)
+    assert caught.value.code == 1 and "FAIL" in capsys.readouterr().out
