@@ -85,7 +85,7 @@ def _text(path):
                 f"{path}: the gzip file is cut short or damaged; fetch it again. "
                 f"Received: {error}") from error
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}, line {data.count(10, 0, error.start) + 1}: not UTF-8 text; save the table "

@@ -36,9 +36,8 @@ class PriceData:
             of a validation or test window is sure to lie in that split.
         dates: by split name, the date of each window's last target, `(windows,)`.
         mean, variance: of each feature over the training days, `(features,)`.
-        splits: by split name, a `tf.data.Dataset` of batches `({"inputs": ...}, targets)` over
-            `arrays`, in order of date.
-        batch_size, seed: as given to `load`.
+        splits: by split name, a `tf.data.Dataset` of batches `(inputs, targets)` over
+            `arrays`, in order of date; whoever trains shuffles the arrays.
     """
 
     frame: pd.DataFrame
@@ -50,18 +49,10 @@ class PriceData:
     mean: np.ndarray
     variance: np.ndarray
     splits: dict
-    batch_size: int
-    seed: int
-
-    def epoch(self, number):
-        """Returns the training batches of epoch `number`, shuffled by `(seed, number)` alone."""
-        inputs, targets = self.arrays["train"]
-        order = np.random.default_rng((self.seed, number)).permutation(len(inputs))
-        return _batches(inputs[order], targets[order], self.batch_size)
 
 
 def load(name_or_path="sp500", data_dir=None, target="price", window=60, column="Close",
-         ticker=None, batch_size=64, seed=0, start=None, end=None, train=0.70, validation=0.15):
+         ticker=None, batch_size=64, start=None, end=None, train=0.70, validation=0.15):
     """Reads prices and cuts them into windows, split by date.
 
     A window is `window` consecutive days of features; its targets are the target column of the
@@ -74,7 +65,6 @@ def load(name_or_path="sp500", data_dir=None, target="price", window=60, column=
         name_or_path, data_dir, column, ticker, start, end: as for `read`.
         target: "price" for the return, "volatility" for the log range.
         window, batch_size: timesteps in a window, windows in a batch.
-        seed: fixes the order of the training windows in `PriceData.epoch`.
         train, validation: shares of the days; the rest is the test part.
 
     Returns a `PriceData`.
@@ -89,17 +79,15 @@ def load(name_or_path="sp500", data_dir=None, target="price", window=60, column=
     first_days = _first_days(len(columns), window, train, validation)
     ends = {"train": first_days["validation"], "validation": first_days["test"],
             "test": len(columns)}
-    values = columns.to_numpy("float32")
     position = columns.columns.get_loc(TARGETS[target])
-    arrays = {name: _windows(values, position, window, first, ends[name])
+    arrays = {name: _windows(columns.to_numpy("float32"), position, window, first, ends[name])
               for name, first in first_days.items()}
     training = columns.to_numpy()[:ends["train"]]
     return PriceData(
         frame=frame, features=columns, target_column=TARGETS[target], first_days=first_days,
-        arrays=arrays, mean=training.mean(0), variance=training.var(0), seed=seed,
+        arrays=arrays, mean=training.mean(0), variance=training.var(0),
         dates={name: columns.index[first:ends[name]] for name, first in first_days.items()},
-        splits={name: _batches(*pair, batch_size) for name, pair in arrays.items()},
-        batch_size=batch_size)
+        splits={name: _batches(*pair, batch_size) for name, pair in arrays.items()})
 
 
 def features(frame, target):
@@ -200,5 +188,5 @@ def _windows(values, position, window, first, end):
 
 
 def _batches(inputs, targets, batch_size):
-    dataset = tf.data.Dataset.from_tensor_slices(({"inputs": inputs}, targets))
+    dataset = tf.data.Dataset.from_tensor_slices((inputs, targets))
     return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)

@@ -8,19 +8,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports a missing GPU as an error
-
-import keras  # noqa: E402
-import matplotlib  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import typer  # noqa: E402
+import keras
+import tensorflow as tf
+import typer
+from matplotlib import pyplot as plt
 
 from layers import GRUCell, LSTMCell, SimpleRNNCell
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend must be chosen first: a recipe may run without a screen)
 
 CELLS = {"simple": SimpleRNNCell, "lstm": LSTMCell, "gru": GRUCell}
 BUILT_IN = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
@@ -35,7 +30,7 @@ class Stop(Exception):
 # ---------------------------------------------------------------------------------------------------------- flags
 
 
-def _one_of(names):
+def one_of(names):
     def check(value):
         if value not in names:
             raise typer.BadParameter(f"choose one of {', '.join(names)}. Received: {value}")
@@ -44,21 +39,21 @@ def _one_of(names):
     return check
 
 
-DataDir = Annotated[Optional[Path], typer.Option(help="Folder in which --data is looked up.")]
-Cell = Annotated[str, typer.Option(help=f"Recurrent cell: {', '.join(CELL_NAMES)}.", callback=_one_of(CELL_NAMES))]
+DataDir = Annotated[Path | None, typer.Option(help="Folder in which --data is looked up.")]
+Cell = Annotated[str, typer.Option(help=f"Recurrent cell: {', '.join(CELL_NAMES)}.", callback=one_of(CELL_NAMES))]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training data, at most.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Sequences in one training step.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the weights, the shuffling and the dropout.")]
 RunDir = Annotated[
-    Optional[Path], typer.Option(help="Folder for this run, new or unfinished. [default: runs/RECIPE/DATE-TIME]")
+    Path | None, typer.Option(help="Folder for this run, new or unfinished. [default: runs/RECIPE/DATE-TIME]")
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the unfinished run in --run-dir, or else the newest; same result.")
 ]
-FinishedRun = Annotated[Optional[Path], typer.Option("--run", help="Folder of a finished run. [default: the newest]")]
+FinishedRun = Annotated[Path | None, typer.Option("--run", help="Folder of a finished run. [default: the newest]")]
 Strategy = Annotated[
     str,
-    typer.Option(help="none, or mirrored: the batch split over all GPUs.", callback=_one_of(["none", "mirrored"])),
+    typer.Option(help="none, or mirrored: the batch split over all GPUs.", callback=one_of(["none", "mirrored"])),
 ]
 
 
@@ -161,7 +156,7 @@ class Run:
         return run
 
     def model(self):
-        return keras.saving.load_model(self / "model.keras")
+        return keras.saving.load_model(self / "model.keras", compile=False)
 
     def write_json(self, name, content):
         with replacing(self / name) as file:

@@ -16,15 +16,21 @@ ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results: made by recipes/results.py -->\n", "<!-- end of results -->\n"
 
 
-def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "results"):
+def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None):
     """Write results/RECIPE.VARIANT.json.
 
     Args:
         command: the command line that makes this file.
         runs: one (seed, minutes, metrics) a training; metrics is a dict of numbers.
         published: dicts of name, metric, value and source, to stand beside.
+        intervals: by metric, the two ends of a 95 % interval.
+
+    Returns the path of the file.
     """
     seeds, minutes, metrics = zip(*runs)
+    summaries = {name: _summary([m[name] for m in metrics]) for name in metrics[0]}
+    for name, ends in (intervals or {}).items():
+        summaries[name]["interval"] = [round(float(end), 6) for end in ends]
     content = {
         "recipe": recipe,
         "variant": variant,
@@ -35,7 +41,7 @@ def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "
         "machine": machine(),
         "seeds": list(seeds),
         "minutes": [round(m, 2) for m in minutes],
-        "metrics": {name: _summary([m[name] for m in metrics]) for name in metrics[0]},
+        "metrics": summaries,
         "published": published,
     }
     path = Path(folder) / f"{recipe}.{variant}.json"
@@ -81,7 +87,7 @@ def table(folder=ROOT / "results"):
                 result["recipe"],
                 result["variant"],
                 name,
-                f"{metric['mean']:.4g} ± {metric['sd']:.2g}",
+                f"{metric['mean']:.4g} ± {metric['sd']:.2g}" + _interval(metric),
                 "<br>".join(beside) or "–",
                 len(result["seeds"]),
                 f"{np.mean(result['minutes']):.1f}",
@@ -89,6 +95,10 @@ def table(folder=ROOT / "results"):
             ]
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _interval(metric):
+    return " [{:.3g}, {:.3g}]".format(*metric["interval"]) if "interval" in metric else ""
 
 
 def readme_with_table(text, rows):

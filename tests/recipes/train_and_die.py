@@ -44,7 +44,7 @@ def die_while_writing(savez):
 
 
 def main(run_dir, moment=None):
-    common.prepare(seed=7)
+    common.prepare(seed=0)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(70, 6, 3)).astype("float32")
     y = x.cumsum(axis=1)[..., :1]
@@ -63,7 +63,7 @@ def main(run_dir, moment=None):
         np.savez = die_while_writing(np.savez)
     if moment == "history":
         training.pd.DataFrame.to_csv = lambda *arguments, **options: die()
-    batches = training.shuffled_batches((x, y), batch_size=16, seed=7)
+    batches = training.shuffled_batches((x, y), batch_size=16, seed=0)
     validation = training.tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
     training.fit(model, run, batches, EPOCHS, validation, callbacks=callbacks)
     np.savez(run / "final.npz", *[v.numpy() for v in [*model.variables, *model.optimizer.variables]])

@@ -1,0 +1,269 @@
+"""Stock prices, sequence to sequence: from the last days, at every step, tomorrow.
+
+In:     the features of N days, shape (batch, N, features): the log return, or the log range and the log return.
+Out:    at every step t the target of day t + 1, shape (batch, N, 1), so each step predicts its tomorrow.
+Shape:  sequence-to-sequence. The loss looks at all N steps, the report only at the last, which has seen all N days.
+
+    x_t = (features of day t - mean) / standard deviation       both from the training part, inside the model
+    h_t = GRU(x_t, h_{t-1})                                     or another --cell
+    y_t = mean + standard deviation · (w · h_t + b)             the forecast for day t + 1
+
+--target price: r_t = log(close_t / close_{t-1}), rebuilt to a price as close_t · exp(y_t), beside "tomorrow = today".
+    Expect no gain: if there were one, it would be traded away.
+--target volatility: log(log(high_t / low_t)), the daily range (Parkinson 1980), which can be predicted; beside
+    persistence, the HAR regression (Corsi 2009), GARCH(1,1), and a linear regression on the network's own inputs.
+
+Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with --data; --units 8 and 64.
+"""
+
+import inspect
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+
+from recipes import common, forecast_plots, forecast_report as report, results, training, volatility_rivals  # isort: skip
+
+import keras
+import numpy as np
+import pandas as pd
+import typer
+
+from datasets import prices
+
+RECIPE = "stock_prices"
+TARGETS = list(prices.TARGETS)
+NOT_SETTINGS = "run_dir", "resume"
+PUBLISHED = {
+    "price": [{"name": "tomorrow = today", "metric": "rmse_ratio_naive", "value": 1, "source": "by definition"}],
+    "volatility": [
+        {
+            "name": "no learning method below a well-fitted HAR, 1,445 stocks",
+            "metric": "mse_ratio_har",
+            "value": 1,
+            "source": "arXiv 2406.08041",
+        }
+    ],
+}
+app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Data = Annotated[str, typer.Option(help="sp500 (comes along), or a CSV file, plain or gzipped, with Date and Close.")]
+Target = Annotated[str, typer.Option(help="price or volatility.", callback=common.one_of(TARGETS))]
+Column = Annotated[str, typer.Option(help="The CSV's column of prices, such as 'Adj Close'.")]
+Ticker = Annotated[str | None, typer.Option(help="Which series of a CSV with a Ticker column.")]
+Start = Annotated[str | None, typer.Option(help="First day to use, YYYY-MM-DD.")]
+End = Annotated[str | None, typer.Option(help="Last day to use, YYYY-MM-DD.")]
+Window = Annotated[int, typer.Option(min=2, help="Days the network looks back.")]
+Units = Annotated[int, typer.Option(min=1, help="Units of the recurrent layer.")]
+LearningRate = Annotated[float, typer.Option(min=1e-8, help="At the start; it falls to 0 along a cosine.")]
+Horizon = Annotated[int, typer.Option(min=1, max=250, help="Trading days to look ahead.")]
+
+
+def load_data(settings):
+    names = "data_dir", "target", "window", "column", "ticker", "start", "end"
+    with common.user_errors():
+        return prices.load(settings["data"], **{name: settings[name] for name in names})
+
+
+def build_model(cell, units, data):
+    """A model from raw features to a forecast in the target's own unit: whoever has it needs no scaler."""
+    target = data.features.columns.get_loc(data.target_column)
+    inputs = keras.Input((None, data.features.shape[1]))
+    x = keras.layers.Normalization(mean=data.mean, variance=data.variance)(inputs)
+    x = common.recurrent(cell, units, return_sequences=True)(x)
+    x = keras.layers.Dense(1)(x)
+    outputs = keras.layers.Rescaling(scale=math.sqrt(data.variance[target]), offset=data.mean[target])(x)
+    return keras.Model(inputs, outputs)
+
+
+def squared_error(data):
+    """The squared error relative to the training part's variance: 1 for a forecast of the mean, in any unit."""
+    variance = float(data.variance[data.features.columns.get_loc(data.target_column)])
+
+    def loss(y, forecast):
+        return keras.ops.square(y - forecast) / variance
+
+    def last_step(y, forecast):
+        return loss(y[:, -1], forecast[:, -1])
+
+    return loss, last_step
+
+
+def fit(settings, run):
+    """Train from the settings in the run's folder; returns the data and the model of the best epoch."""
+    data = load_data(settings)
+    with common.prepare(settings["seed"], settings["strategy"]):
+        model = build_model(settings["cell"], settings["units"], data)
+        batches = training.shuffled_batches(data.arrays["train"], settings["batch_size"], settings["seed"])
+        rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * batches[1])
+        loss, last_step = squared_error(data)
+        model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss, metrics=[last_step])
+    training.fit(model, run, batches, settings["epochs"], data.splits["validation"], monitor="val_last_step")
+    return data, model
+
+
+def forecasts(model, data, split):
+    """The last step's forecast for each day of a split, a Series by the date forecast."""
+    values = model.predict(data.splits[split], verbose=0)[:, -1, 0]
+    return pd.Series(values.astype("float64"), data.dates[split])
+
+
+def assess(model, data):
+    """Score the test part: a dict of metrics, and the daily losses of the model and its main rival."""
+    assess_target = assess_price if data.target_column == "return" else assess_volatility
+    return assess_target(model, data)
+
+
+def assess_price(model, data):
+    days = data.dates["test"]
+    close = data.frame["Close"]
+    today, tomorrow = close.shift(1)[days], close[days]
+    forecast = today * np.exp(forecasts(model, data, "test"))
+    losses = {"rmse_ratio_naive": (report.squared_loss(tomorrow, forecast), report.squared_loss(tomorrow, today))}
+    metrics = {
+        "rmse_ratio_naive": report.error_ratio(tomorrow, forecast, today),
+        "mae_ratio_naive": report.mae(tomorrow, forecast) / report.mae(tomorrow, today),
+        "mase": report.mase(tomorrow, forecast, close[: data.dates["train"][-1]]),
+        "directional_accuracy": report.directional_accuracy(tomorrow, forecast, today),
+    }
+    return metrics, losses, math.sqrt
+
+
+def assess_volatility(model, data):
+    actual = data.features["log_range"]
+    fitted = {"network": pd.concat([forecasts(model, data, split) for split in ("train", "test")])}
+    fitted |= volatility_rivals.rivals(data.features, data.first_days["validation"])
+    squared, qlike = {}, {}
+    for name, forecast in fitted.items():
+        error = report.residual_variance(actual[data.dates["train"]], forecast[data.dates["train"]])
+        test = forecast[data.dates["test"]]
+        squared[name] = report.squared_loss(actual[test.index], test)
+        proxy = report.parkinson_variance(actual[test.index])
+        qlike[name] = report.qlike_loss(proxy, report.variance_forecast(test, error))
+    rivals = [name for name in fitted if name != "network"]
+    losses = {f"mse_ratio_{name}": (squared["network"], squared[name]) for name in rivals}
+    losses |= {f"qlike_ratio_{name}": (qlike["network"], qlike[name]) for name in rivals}
+    return {name: report.loss_ratio(*pair) for name, pair in losses.items()}, losses, float
+
+
+def evaluate_model(model, data, run):
+    """Print the report on the test part, draw its plots, and return the metrics with intervals and p-values."""
+    metrics, losses, shape = assess(model, data)
+    for name, (ours, rival) in losses.items():
+        low, high = report.bootstrap_interval(ours, rival)
+        metrics[f"{name}_low"], metrics[f"{name}_high"] = shape(low), shape(high)
+        metrics[f"{name}_p"] = report.diebold_mariano(ours, rival)[1]
+    print(report.summary(metrics, losses))
+    for name, figure in forecast_plots.test_figures(model, data, forecasts(model, data, "test")).items():
+        run.save_figure(figure, name)
+    return metrics
+
+
+@app.command()
+def train(
+    data: Data = "sp500",
+    data_dir: common.DataDir = None,
+    target: Target = "price",
+    column: Column = "Close",
+    ticker: Ticker = None,
+    start: Start = None,
+    end: End = None,
+    window: Window = 60,
+    cell: common.Cell = "gru",
+    units: Units = 24,
+    epochs: common.Epochs = 20,
+    batch_size: common.BatchSize = 64,
+    learning_rate: LearningRate = 0.003,
+    seed: common.Seed = 0,
+    run_dir: common.RunDir = None,
+    resume: common.Resume = False,
+    strategy: common.Strategy = "none",
+):
+    """Train, report on the test part, and draw the plots; the default command."""
+    settings = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
+    load_data(settings)  # what the user typed wrong must not leave a folder behind
+    run = common.Run.begin(RECIPE, settings, run_dir, resume)
+    data, model = fit(run.settings, run)
+    run.write_json("metrics.json", evaluate_model(model, data, run))
+    print(f"\nThe run with its plots is in {run.path}. Next: python recipes/stock_prices.py predict --run {run.path}")
+
+
+def defaults():
+    """The settings of `train` without flags."""
+    parameters = inspect.signature(train).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.name not in NOT_SETTINGS}
+
+
+@app.command()
+def evaluate(run: common.FinishedRun = None):
+    """Report on the test part again."""
+    run = common.Run.open(RECIPE, run)
+    evaluate_model(run.model(), load_data(run.settings), run)
+
+
+@app.command()
+def predict(
+    run: common.FinishedRun = None,
+    data: Annotated[str | None, typer.Option(help="Another CSV to go on from. [default: the run's data]")] = None,
+    data_dir: common.DataDir = None,
+    ticker: Ticker = None,
+    horizon: Horizon = 20,
+    paths: Annotated[int, typer.Option(min=20, help="Simulated futures.")] = 500,
+    seed: common.Seed = 0,
+):
+    """Print and draw the days after the end of the data, from simulated futures."""
+    run = common.Run.open(RECIPE, run)
+    settings = run.settings
+    if data or ticker:
+        settings |= {"data": data or settings["data"], "data_dir": data_dir, "ticker": ticker, "start": None, "end": None}
+    data = load_data(settings)
+    table, figure = forecast_plots.fan(run.model(), data, horizon, paths, np.random.default_rng(seed))
+    run.save_figure(figure, "future.png")
+    print(f"The {horizon} weekdays after {data.features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
+    print(table.to_string(float_format="{:.4g}".format))
+    print(f"\nDrawn in {run / 'future.png'}")
+
+
+@app.command()
+def verify(
+    target: Target = "volatility",
+    cell: common.Cell = "gru",
+    units: Units = 24,
+    window: Window = 60,
+):
+    """Compare this network with its twin of built-in layers: outputs, gradients, training. Exits 1 if they differ."""
+    names = dict.fromkeys(("data_dir", "ticker", "start", "end"))
+    data = load_data(names | {"data": "sp500", "target": target, "column": "Close", "window": window})
+    x, y = (array[:640] for array in data.arrays["train"])
+    training.verify(lambda name: build_model(name, units, data), cell, x, y, squared_error(data)[0])
+
+
+@app.command()
+def publish(
+    target: Target = "price",
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 5,
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
+):
+    """Train with the default settings once a seed, and write results/stock_prices.TARGET.json."""
+    runs, daily = [], []
+    for seed in range(seeds):
+        begin = time.time()
+        run = common.Run.begin(RECIPE, defaults() | {"target": target, "seed": seed}, f"runs/{RECIPE}/{target}-seed{seed}")
+        data, model = fit(run.settings, run)
+        metrics, losses, shape = assess(model, data)
+        run.write_json("metrics.json", metrics)
+        runs.append((seed, (time.time() - begin) / 60, metrics))
+        daily.append(losses)
+    intervals = {}
+    for name in daily[0]:
+        ours, rival = (np.mean([losses[name][i] for losses in daily], axis=0) for i in (0, 1))
+        intervals[name] = [shape(end) for end in report.bootstrap_interval(ours, rival)]
+    command = f"python recipes/{RECIPE}.py publish --target {target} --seeds {seeds}"
+    print(results.publish(RECIPE, target, command, common.versions(), runs, PUBLISHED[target], output, intervals))
+
+
+if __name__ == "__main__":
+    common.main(app)

@@ -1,0 +1,165 @@
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from datasets import prices
+
+STOCKS = pathlib.Path(__file__).parents[3] / "shared" / "data" / "stocks"
+needs_stocks = pytest.mark.skipif(
+    not STOCKS.is_dir(), reason="the folder ../shared/data with real prices is missing")
+
+
+def simulated(days=300, seed=0):
+    random = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, days)))
+    spread = np.exp(np.abs(random.normal(0, 0.01, days)) + 1e-3)
+    return pd.DataFrame({"Open": close, "High": close * spread, "Low": close / spread,
+                         "Close": close, "Volume": 1.0},
+                        index=pd.bdate_range("2010-01-04", periods=days, name="Date"))
+
+
+def saved(frame, folder, name="simulated.csv"):
+    path = folder / name
+    frame.to_csv(path)
+    return path
+
+
+def test_features_by_hand(tmp_path):
+    path = tmp_path / "prices.csv"
+    path.write_text("Date,High,Low,Close\n2020-01-02,12,9,11\n2020-01-03,13,10,12\n"
+                    "2020-01-06,12.5,11,11.5\n")
+    frame = prices.read(path)
+    returns = [np.log(12 / 11), np.log(11.5 / 12)]
+    ranges = [np.log(np.log(13 / 10)), np.log(np.log(12.5 / 11))]
+    price = prices.features(frame, "price")
+    assert list(price.columns) == ["return"]
+    np.testing.assert_allclose(price["return"], returns, rtol=1e-12)
+    assert price.index.equals(frame.index[1:])
+    volatility = prices.features(frame, "volatility")
+    assert list(volatility.columns) == ["log_range", "return"]
+    np.testing.assert_allclose(volatility["log_range"], ranges, rtol=1e-12)
+    np.testing.assert_allclose(volatility["return"], returns, rtol=1e-12)
+
+
+def test_a_flat_day_takes_the_smallest_range_so_far():
+    frame = simulated(300)
+    frame.loc[frame.index[150], ["High", "Low"]] = 5.0
+    frame.loc[frame.index[200], ["High", "Low"]] = [100.0001, 100.0]
+    log_range = prices.features(frame, "volatility")["log_range"]
+    assert log_range.iloc[149] == log_range.iloc[:149].min()
+    assert log_range.iloc[149] > log_range.min() == log_range.iloc[199]
+
+
+@pytest.mark.parametrize("rows, high, low, message", [
+    (slice(0, 40), 0.0, 0.0, r"2010-01-04: .*High >= Low > 0; .* a `start` after 2010-02-26, the"),
+    (slice(7, 8), 1.0, 2.0, r"2010-01-13: .*Received: High 1.0, Low 2.0"),
+    (slice(7, 8), np.nan, 2.0, r"2010-01-13: .*Received: High nan"),
+    (slice(7, 8), np.inf, 2.0, r"2010-01-13: .*Received: High inf"),
+    (slice(0, 40), 1.0, 1.0, r"2010-01-04: High equals Low, .*pass `start` 2010-03-01 or later. "
+                             r"Received: 40 such days of 300"),
+    (slice(0, 1), 1.0, 1.0, r"pass `start` 2010-01-05 or later"),
+    (slice(100, 104), 1.0, 1.0, r"2010-05-24: High equals Low.*Received: 4 such days of 300"),
+    (slice(0, 300), 1.0, 1.0, r"use prices with highs and lows. Received: 300 such days of 300"),
+])
+def test_days_without_a_range_are_named(rows, high, low, message):
+    frame = simulated(300)
+    frame.loc[frame.index[rows], ["High", "Low"]] = [high, low]
+    with pytest.raises(ValueError, match=message):
+        prices.features(frame, "volatility")
+    assert np.isfinite(prices.features(frame, "price").to_numpy()).all()
+
+
+def test_features_of_the_wrong_kind():
+    with pytest.raises(ValueError, match="must be one of .* Received: 'returns'"):
+        prices.features(simulated(), "returns")
+    with pytest.raises(ValueError, match="needs the columns High and Low. Received: Close$"):
+        prices.features(simulated()[["Close"]], "volatility")
+
+
+@pytest.mark.parametrize("target", ["price", "volatility"])
+def test_windows_by_hand(tmp_path, target):
+    data = prices.load(saved(simulated(101), tmp_path), target=target, window=8)
+    values = data.features.to_numpy("float32")
+    column = data.features[data.target_column].to_numpy("float32")
+    dates = data.features.index
+    assert data.first_days == {"train": 8, "validation": 70, "test": 85}
+    for name, first, end in (("train", 8, 70), ("validation", 70, 85), ("test", 85, 100)):
+        inputs, targets = data.arrays[name]
+        assert inputs.shape == (end - first, 8, values.shape[1])
+        assert targets.shape == (end - first, 8, 1)
+        for i, last in enumerate(range(first, end)):
+            np.testing.assert_array_equal(inputs[i], values[last - 8:last])
+            np.testing.assert_array_equal(targets[i, :, 0], column[last - 7:last + 1])
+            assert data.dates[name][i] == dates[last]
+    np.testing.assert_allclose(data.mean, data.features.iloc[:70].mean(), rtol=1e-12)
+    np.testing.assert_allclose(data.variance, data.features.iloc[:70].var(ddof=0), rtol=1e-12)
+
+
+def test_the_splits_of_the_index_touch_without_overlap():
+    data = prices.load(target="volatility")
+    assert data.dates["train"][-1] < data.dates["validation"][0]
+    assert data.dates["validation"][-1] < data.dates["test"][0]
+    joined = data.dates["train"].append([data.dates["validation"], data.dates["test"]])
+    assert joined.equals(data.features.index[60:])
+    assert data.dates["test"][-1] == pd.Timestamp("2018-12-31")
+    last_step = data.arrays["test"][1][:, -1, 0]
+    expected = data.features["log_range"].loc[data.dates["test"]].to_numpy("float32")
+    np.testing.assert_array_equal(last_step, expected)
+
+
+def test_the_datasets_hold_the_arrays_in_order(tmp_path):
+    data = prices.load(saved(simulated(), tmp_path), window=10, batch_size=32)
+    for name, (inputs, targets) in data.arrays.items():
+        batches = list(data.splits[name].as_numpy_iterator())
+        assert batches[0][0].shape == (min(32, len(inputs)), 10, 1)
+        np.testing.assert_array_equal(np.concatenate([b[0] for b in batches]), inputs)
+        np.testing.assert_array_equal(np.concatenate([b[1] for b in batches]), targets)
+
+
+@pytest.mark.parametrize("target", ["price", "volatility"])
+@pytest.mark.parametrize("trial", range(8))
+def test_the_future_changes_nothing_before_it(tmp_path, target, trial):
+    random = np.random.default_rng(trial)
+    frame = simulated(200, seed=trial)
+    flat = frame.index[[150, 190]]
+    frame.loc[flat, ["High", "Low"]] = 50.0
+    day = int(random.integers(145, 199))  # no earlier than the training part's last day
+    changed = frame.copy()
+    changed.iloc[day + 1:] = simulated(200, seed=trial + 100).iloc[day + 1:] * 3
+    before = prices.load(saved(frame, tmp_path), target=target, window=12)
+    after = prices.load(saved(changed, tmp_path, "changed.csv"), target=target, window=12)
+    np.testing.assert_array_equal(before.features.iloc[:day], after.features.iloc[:day])
+    assert not np.array_equal(before.features.iloc[day:], after.features.iloc[day:])
+    np.testing.assert_array_equal(before.mean, after.mean)
+    np.testing.assert_array_equal(before.variance, after.variance)
+    for name in before.arrays:
+        known = before.dates[name] <= frame.index[day]
+        for one, other in zip(before.arrays[name], after.arrays[name]):
+            np.testing.assert_array_equal(one[known], other[known])
+
+
+def test_too_few_rows_and_senseless_arguments(tmp_path):
+    path = saved(simulated(80), tmp_path)
+    with pytest.raises(ValueError, match="windows of 60 days: about (\\d+) .* 80 rows") as error:
+        prices.load(path)
+    needed = int(str(error.value).split("about ")[1].split()[0])
+    prices.load(saved(simulated(needed), tmp_path))
+    for arguments, message in (
+            ({"window": 0}, "`window` must be a whole number above 0. Received: 0"),
+            ({"window": 5.5}, "`window` must be a whole number above 0. Received: 5.5"),
+            ({"batch_size": -1}, "`batch_size` must be a whole number above 0. Received: -1"),
+            ({"train": 0.9, "validation": 0.2}, "Received: train=0.9, validation=0.2"),
+            ({"target": "volume"}, "Received: 'volume'")):
+        with pytest.raises(ValueError, match=message):
+            prices.load(path, **arguments)
+
+
+@needs_stocks
+def test_the_long_index_needs_a_start_for_ranges_only():
+    assert len(prices.load("GSPC.csv.gz", STOCKS).features) == 24113
+    with pytest.raises(ValueError, match="1927-12-30: High equals Low.* `start` 1962-01-02 or"):
+        prices.load("GSPC.csv.gz", STOCKS, target="volatility")
+    data = prices.load("GSPC.csv.gz", STOCKS, target="volatility", start="1962-01-02")
+    assert np.isfinite(data.features.to_numpy()).all()
