@@ -85,14 +85,14 @@ def variance_forecast(log_range_forecast, residual_variance):
 
     Args:
         log_range_forecast: the forecast m, `(days,)`.
-        residual_variance: the forecaster's s², from `residual_variance` on the training part.
+        residual_variance: the forecaster's s², from `residual_variance` on days it was not fitted to.
     """
     forecast = np.asarray(log_range_forecast, "float64")
     return parkinson_variance(forecast + residual_variance)
 
 
 def residual_variance(actual, forecast):
-    """Returns the mean squared error; for `variance_forecast`, of the training part."""
+    """Returns the mean squared error; for `variance_forecast`, of the validation part."""
     return float(squared_loss(actual, forecast).mean())
 
 

@@ -134,11 +134,11 @@ def assess_price(model, data):
 
 def assess_volatility(model, data):
     actual = data.features["log_range"]
-    fitted = {"network": pd.concat([forecasts(model, data, split) for split in ("train", "test")])}
+    fitted = {"network": pd.concat([forecasts(model, data, split) for split in ("validation", "test")])}
     fitted |= volatility_rivals.rivals(data.features, data.first_days["validation"])
     squared, qlike = {}, {}
     for name, forecast in fitted.items():
-        error = report.residual_variance(actual[data.dates["train"]], forecast[data.dates["train"]])
+        error = report.residual_variance(actual[data.dates["validation"]], forecast[data.dates["validation"]])
         test = forecast[data.dates["test"]]
         squared[name] = report.squared_loss(actual[test.index], test)
         proxy = report.parkinson_variance(actual[test.index])
