@@ -141,14 +141,14 @@ class LSTMCell(keras.layers.Layer):
 
 
 def _mask(cell, x, rate, stream):
-    """A dropout mask shaped like x, which no step has to keep: its seed stands still while a sequence runs.
+    """A dropout mask shaped like x that no step has to keep, because its seed stands still while a sequence runs.
 
-    The sum of the recurrent kernel moves it on where nobody asks for an initial state.
-    """
+    The sum of the recurrent kernel moves the seed on where nobody asks for an initial state."""
     update = ops.sum(ops.cast(cell.recurrent_kernel, "float32")) * 2.0**24 % 2.0**24
     offset = ops.stack([ops.full_like(update, 1e6 * stream), update])
     state = cell.seed_generator.state.value
-    return keras.random.dropout(ops.ones_like(x), rate, seed=_FixedSeed(state + ops.cast(offset, state.dtype)))
+    draw = keras.random.uniform(ops.shape(x), dtype="float32", seed=_FixedSeed(state + ops.cast(offset, state.dtype)))
+    return ops.cast(draw >= rate, x.dtype) / (1 - rate)
 
 
 class _FixedSeed(keras.random.SeedGenerator):

@@ -1,0 +1,43 @@
+"""The same files on Keras's other backends, each in a process of its own."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+CASES = ["simple", "lstm", "gru", "gru-reset-before"]
+CHECKS = [
+    "outputs_and_states",
+    "masked",
+    "bidirectional",
+    "stateful",
+    "gradients",
+    "fit_with_dropout",
+    "stateful_fit_with_dropout",
+    "one_mask_a_sequence",
+]
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
+def errors(request):
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    environment = os.environ | {"KERAS_BACKEND": request.param, "PYTHONPATH": str(HERE.parents[1])}
+    command = [sys.executable, HERE / "backend_checks.py"]
+    ran = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    result = json.loads(ran.stdout.splitlines()[-1])
+    assert result["backend"] == request.param
+    assert result["errors"].keys() == {f"{check} {case}" for check in CHECKS for case in CASES}
+    return result["errors"]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("check", CHECKS)
+def test_backend(errors, check, case):
+    assert not errors[f"{check} {case}"], errors[f"{check} {case}"]

@@ -1,0 +1,60 @@
+"""What makes a cell file one that can be copied alone: short, public, and the same below the line."""
+
+import ast
+import pathlib
+import re
+import sys
+
+import pytest
+
+import layers
+
+FOLDER = pathlib.Path(layers.__file__).parent
+FILES = sorted(FOLDER.glob("*.py"))
+CELLS = sorted(FOLDER.glob("*_cell.py"))
+LINE = "# The rest is the same in every cell file"
+
+STANDARD = sys.stdlib_module_names | {"keras"}
+ALLOWED = {"__init__.py": {"layers"}, "__main__.py": STANDARD | {"layers", "typer"}}
+
+
+def imported(path):
+    """Every module and name that a file imports, dotted."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def test_there_are_cells():
+    assert {path.name for path in CELLS} >= {"gru_cell.py", "lstm_cell.py", "simple_rnn_cell.py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_imports(path):
+    names = list(imported(path))
+    assert {name.split(".")[0] for name in names} <= ALLOWED.get(path.name, STANDARD)
+    source = path.read_text(encoding="utf-8")
+    assert not re.search(r"keras\.src|keras\._|DropoutRNNCell|importlib|__import__", source)
+    private = [name for name in names if re.search(r"\b(src|_\w*)\b", name.removeprefix("__future__"))]
+    assert not private
+
+
+@pytest.mark.parametrize("path", CELLS, ids=lambda path: path.name)
+def test_length(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 200
+
+
+def test_below_the_line_all_cells_are_the_same():
+    parts = {path.name: path.read_text(encoding="utf-8").split(LINE) for path in CELLS}
+    assert {name for name, part in parts.items() if len(part) != 2} == set()
+    assert len({part[1] for part in parts.values()}) == 1
+
+
+def test_every_public_name_has_its_file_and_its_test():
+    """`python -m layers copy NAME` hands out both."""
+    for name in layers.__all__:
+        module = getattr(layers, name).__module__.removeprefix("layers.")
+        assert (FOLDER / f"{module}.py").is_file()
+        assert (FOLDER.parent / "tests" / "layers" / f"test_{module}.py").is_file()

@@ -1,0 +1,182 @@
+"""Whole models: trained, compiled, of any length, regularized, constrained, saved and loaded."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from cell_cases import (
+    ALL,
+    BATCH,
+    FEATURES,
+    LENGTH,
+    MAIN,
+    built_in_cell,
+    built_in_layer,
+    built_in_loop,
+    close,
+    masks,
+    our_cell,
+    ours,
+    random_weights,
+    sequences,
+)
+
+ROOT = pathlib.Path(__file__).parents[2]
+WRAPPINGS = [*((case, "plain") for case in ALL), *((c, w) for c in MAIN for w in ("bidirectional", "stacked"))]
+
+
+def model_of(layer, length=LENGTH, compile=None):
+    """Masking, the layer, a number: padding and every gradient take part."""
+    stack = [keras.Input((length, FEATURES)), keras.layers.Masking(0.0), layer, keras.layers.Dense(1)]
+    model = random_weights(keras.Sequential(stack))
+    model.compile(loss="mse", **({"optimizer": keras.optimizers.SGD(0.1)} | (compile or {})))
+    return model
+
+
+def padded(batch=BATCH, length=LENGTH, seed=1):
+    x = sequences(batch, length, seed)
+    x[~masks("right", batch, length)] = 0
+    return x, x.sum((1, 2))[:, None]
+
+
+@pytest.mark.parametrize("case", MAIN)
+def test_train_on_batch_with_and_without_jit(case):
+    """One train step in each mode leaves the weights that the built-in layer has after it."""
+    batch = padded()
+    trained = {}
+    for name, make, jit in [("jit", ours, True), ("graph", ours, False), ("built-in", built_in_layer, False)]:
+        model = model_of(make(case), compile={"jit_compile": jit})
+        loss = model.train_on_batch(*batch)
+        trained[name] = [loss, *model.get_weights()]
+    for i in range(len(trained["built-in"])):
+        close(trained["jit"][i], trained["built-in"][i], 1e-5, f"weight {i}, jit")
+        close(trained["graph"][i], trained["built-in"][i], 1e-5, f"weight {i}, graph")
+
+
+@pytest.mark.parametrize("case", MAIN)
+def test_four_epochs_have_the_loss_curve_of_the_built_in_layer(case):
+    x, y = padded(12)
+    curves = {}
+    for make in (ours, built_in_layer):
+        model = model_of(make(case), compile={"jit_compile": False, "optimizer": keras.optimizers.Adam(0.05)})
+        curves[make] = model.fit(x, y, batch_size=4, epochs=4, shuffle=False, verbose=0).history["loss"]
+    assert curves[ours][3] < curves[ours][0]
+    close(curves[ours], curves[built_in_layer], 1e-4, "loss curve")
+
+
+@pytest.mark.parametrize("case", MAIN)
+def test_any_batch_and_length(case):
+    """One model, two batch sizes and two lengths, in a compiled graph."""
+    models = [model_of(make(case, return_sequences=True), None) for make in (ours, built_in_layer)]
+    for batch, length in [(5, 3), (2, 6)]:
+        x, _ = padded(batch, length)
+        mine, theirs = (model.predict(x, verbose=0) for model in models)
+        assert mine.shape == (batch, length, 1)
+        close(mine, theirs, 1e-5, f"batch {batch}, length {length}")
+
+
+def wrapped(case, wrapping):
+    if wrapping == "bidirectional":
+        return keras.layers.Bidirectional(ours(case, return_sequences=True))
+    return keras.layers.RNN([our_cell(case, 3), our_cell(case, 2)]) if wrapping == "stacked" else ours(case)
+
+
+@pytest.fixture(scope="module")
+def reloaded(tmp_path_factory):
+    """Predictions of models of every cell, before they are saved and after a fresh process has loaded them."""
+    folder = tmp_path_factory.mktemp("saved")
+    before = {}
+    for case, wrapping in WRAPPINGS:
+        model = model_of(wrapped(case, wrapping))
+        before[case, wrapping] = model.predict_on_batch(padded()[0])
+        model.save(folder / f"{case}.{wrapping}.keras")
+    np.save(folder / "x.npy", padded()[0])
+    script = """
+        import glob, keras, layers, numpy as np
+        x = np.load("x.npy")
+        np.savez("after.npz", **{p[:-6]: keras.models.load_model(p).predict_on_batch(x) for p in glob.glob("*.keras")})
+    """
+    lines = "\n".join(line.strip() for line in script.splitlines())
+    subprocess.run([sys.executable, "-c", lines], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+    return before, np.load(folder / "after.npz")
+
+
+@pytest.mark.parametrize("case, wrapping", WRAPPINGS)
+def test_saved_and_loaded_in_a_fresh_process(case, wrapping, reloaded):
+    before, after = reloaded
+    np.testing.assert_array_equal(after[f"{case}.{wrapping}"], before[case, wrapping])
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_weight_files_move_both_ways(case, tmp_path):
+    x, _ = padded()
+    for source, target in [(built_in_loop, ours), (ours, built_in_loop)]:
+        model, twin = model_of(source(case)), model_of(target(case))
+        random_weights(twin, seed=9)
+        model.save_weights(tmp_path / "model.weights.h5")
+        twin.load_weights(tmp_path / "model.weights.h5")
+        close(twin.predict_on_batch(x), model.predict_on_batch(x), 1e-5, f"from {source.__name__}")
+
+
+RICH = {
+    "kernel_initializer": keras.initializers.RandomUniform(-0.3, 0.2, seed=1),
+    "recurrent_initializer": keras.initializers.Orthogonal(0.7, seed=2),
+    "bias_initializer": keras.initializers.RandomNormal(0.1, 0.4, seed=3),
+    "kernel_regularizer": keras.regularizers.L1L2(0.01, 0.02),
+    "recurrent_regularizer": keras.regularizers.L2(0.03),
+    "bias_regularizer": "l1",
+    "kernel_constraint": keras.constraints.MaxNorm(0.5, axis=0),
+    "recurrent_constraint": "unit_norm",
+    "bias_constraint": keras.constraints.NonNeg(),
+    "dropout": 0.25,
+    "recurrent_dropout": 0.5,
+    "seed": 7,
+    "name": "cell",
+}
+
+
+@pytest.mark.parametrize("arguments", [{}, RICH], ids=["default", "rich"])
+@pytest.mark.parametrize("case", ALL)
+def test_configs_move_both_ways(case, arguments):
+    mine, theirs = our_cell(case, **arguments), built_in_cell(case, **arguments)
+    config, their_config = json.loads(json.dumps(mine.get_config())), json.loads(json.dumps(theirs.get_config()))
+    for made in (type(mine).from_config(config), type(mine).from_config(theirs.get_config())):
+        assert json.loads(json.dumps(made.get_config())) == config | {"name": made.name}
+    assert type(theirs).from_config(mine.get_config()).get_config() == theirs.get_config() | {"name": mine.name}
+    assert config.keys() == their_config.keys() - {"implementation"}
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_initial_weights_losses_and_constraints_are_the_built_in_ones(case):
+    """The same initializers draw the same weights; after two steps losses and constrained weights are the same too."""
+    arguments = RICH | {"dropout": 0, "recurrent_dropout": 0}
+    results = []
+    for make in (ours, built_in_loop):
+        model = keras.Sequential([keras.Input((LENGTH, FEATURES)), make(case, cell=arguments)])
+        model.compile(keras.optimizers.SGD(0.5), "mse", run_eagerly=True)
+        initial = model.get_weights()
+        losses = [float(loss) for loss in model.losses]
+        steps = [model.train_on_batch(sequences(), np.ones((BATCH, 3), "float32")) for _ in range(2)]
+        results.append((initial, losses, steps, model.get_weights()))
+    mine, theirs = results
+    assert [w.shape for w in mine[0]] == [w.shape for w in theirs[0]]
+    for part, what in enumerate(["initial weight", "regularization loss", "train loss", "trained weight"]):
+        for i, (a, b) in enumerate(zip(mine[part], theirs[part], strict=True)):
+            close(a, b, 1e-5, f"{what} {i}")
+    np.testing.assert_allclose(np.square(mine[3][1]).sum(0), 1, rtol=1e-5)
+    assert (np.square(mine[3][0]).sum(0) < 0.2501).all()
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_weight_names_and_first_bias_are_the_built_in_ones(case):
+    mine, theirs = our_cell(case), built_in_cell(case)
+    for cell in (mine, theirs):
+        cell.build((None, FEATURES))
+    assert [(w.name, w.shape, w.dtype) for w in mine.weights] == [(w.name, w.shape, w.dtype) for w in theirs.weights]
+    for a, b in zip(mine.get_weights()[2:], theirs.get_weights()[2:]):
+        np.testing.assert_array_equal(a, b)
