@@ -57,6 +57,12 @@ Strategy = Annotated[
 ]
 
 
+def command_line(doc):
+    """A recipe's Typer app; its help is the module's docstring as it stands, unwrapped."""
+    unwrapped = "\n\n".join(f"\b\n{paragraph}" for paragraph in doc.split("\n\n"))
+    return typer.Typer(help=unwrapped, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
 def main(app):
     """Run a recipe's command line; flags alone, or nothing, mean `train`. User errors end in one line and status 2."""
     arguments = sys.argv[1:]

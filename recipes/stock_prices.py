@@ -48,7 +48,8 @@ PUBLISHED = {
         }
     ],
 }
-app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+SURPRISES = "training_surprises.npy"
+app = common.command_line(__doc__)
 
 Data = Annotated[str, typer.Option(help="sp500 (comes along), or a CSV file, plain or gzipped, with Date and Close.")]
 Target = Annotated[str, typer.Option(help="price or volatility.", callback=common.one_of(TARGETS))]
@@ -157,7 +158,7 @@ def evaluate_model(model, data, run):
         metrics[f"{name}_low"], metrics[f"{name}_high"] = shape(low), shape(high)
         metrics[f"{name}_p"] = report.diebold_mariano(ours, rival)[1]
     print(report.summary(metrics, losses))
-    for name, figure in forecast_plots.test_figures(model, data, forecasts(model, data, "test")).items():
+    for name, figure in forecast_plots.report_figures(model, data, forecasts(model, data, "test")).items():
         run.save_figure(figure, name)
     return metrics
 
@@ -182,11 +183,12 @@ def train(
     resume: common.Resume = False,
     strategy: common.Strategy = "none",
 ):
-    """Train, report on the test part, and draw the plots; the default command."""
+    """Train, report and draw; the default."""
     settings = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
     load_data(settings)  # what the user typed wrong must not leave a folder behind
     run = common.Run.begin(RECIPE, settings, run_dir, resume)
     data, model = fit(run.settings, run)
+    np.save(run / SURPRISES, forecast_plots.surprises(model, data))
     run.write_json("metrics.json", evaluate_model(model, data, run))
     print(f"\nThe run with its plots is in {run.path}. Next: python recipes/stock_prices.py predict --run {run.path}")
 
@@ -214,15 +216,22 @@ def predict(
     paths: Annotated[int, typer.Option(min=20, help="Simulated futures.")] = 500,
     seed: common.Seed = 0,
 ):
-    """Print and draw the days after the end of the data, from simulated futures."""
+    """Forecast the days after the last one known."""
     run = common.Run.open(RECIPE, run)
     settings = run.settings
-    if data or ticker:
-        settings |= {"data": data or settings["data"], "data_dir": data_dir, "ticker": ticker, "start": None, "end": None}
-    data = load_data(settings)
-    table, figure = forecast_plots.fan(run.model(), data, horizon, paths, np.random.default_rng(seed))
+    given = {name: value for name, value in {"data": data, "data_dir": data_dir, "ticker": ticker}.items() if value}
+    if given:
+        settings |= {"start": None, "end": None} | ({"ticker": None} if data else {}) | given
+    names = "data_dir", "column", "ticker", "start", "end"
+    with common.user_errors():
+        frame = prices.read(settings["data"], **{name: settings[name] for name in names})
+        features = prices.features(frame, settings["target"])
+        if len(features) < settings["window"]:
+            raise ValueError(f"The network looks {settings['window']} days back. Received: {len(features)} days")
+    history = frame, features, settings["window"], np.load(run / SURPRISES)
+    table, figure = forecast_plots.fan(run.model(), *history, horizon, paths, np.random.default_rng(seed))
     run.save_figure(figure, "future.png")
-    print(f"The {horizon} weekdays after {data.features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
+    print(f"The {horizon} weekdays after {features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
     print(table.to_string(float_format="{:.4g}".format))
     print(f"\nDrawn in {run / 'future.png'}")
 
@@ -234,7 +243,11 @@ def verify(
     units: Units = 24,
     window: Window = 60,
 ):
-    """Compare this network with its twin of built-in layers: outputs, gradients, training. Exits 1 if they differ."""
+    """Compare with built-in layers.
+
+    The same network from both, with the same weights: outputs, every gradient, the loss over a short training. Exits
+    with 1 where they differ.
+    """
     names = dict.fromkeys(("data_dir", "ticker", "start", "end"))
     data = load_data(names | {"data": "sp500", "target": target, "column": "Close", "window": window})
     x, y = (array[:640] for array in data.arrays["train"])
@@ -247,7 +260,7 @@ def publish(
     seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 5,
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
 ):
-    """Train with the default settings once a seed, and write results/stock_prices.TARGET.json."""
+    """Train once a seed and write results/."""
     runs, daily = [], []
     for seed in range(seeds):
         begin = time.time()

@@ -41,7 +41,7 @@ def test_train_evaluate_predict(call, target, capsys):
     report = capsys.readouterr().out
     left = {path.name for path in Path("mine").iterdir()} - {"tensorboard"}
     plots = {"learning_curves.png", "forecasts.png", "errors_by_horizon.png", "fan.png"}
-    assert left == plots | {"config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras"}
+    assert left == plots | {"config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras", stock_prices.SURPRISES}
     metrics = json.loads(Path("mine/metrics.json").read_text())
     assert all(math.isfinite(value) for value in metrics.values())
     name = {"price": "rmse_ratio_naive", "volatility": "mse_ratio_har"}[target]
@@ -54,6 +54,12 @@ def test_train_evaluate_predict(call, target, capsys):
     table = capsys.readouterr().out
     assert "2019-01-04" in table and ("volatility" in table) == (target == "volatility")
     assert Path("mine/future.png").stat().st_size > 10_000
+
+    short = write_csv(Path("short.csv"), prices.read(end="1999-02-01"))
+    assert call("predict", "--run", "mine", "--data", short, "--horizon", 2) == 0
+    assert "1999-02-02" in capsys.readouterr().out
+    assert call("predict", "--run", "mine", "--data", write_csv(Path("short.csv"), prices.read(end="1999-01-10"))) == 2
+    assert "The network looks 10 days back. Received: 4 days" in capsys.readouterr().err
 
     assert call("train", "--target", target, "--run-dir", "mine") == 2
     assert "never overwritten" in capsys.readouterr().err
