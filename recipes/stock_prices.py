@@ -4,16 +4,17 @@ In:     the features of N days, shape (batch, N, features): the log return, or t
 Out:    at every step t the target of day t + 1, shape (batch, N, 1), so each step predicts its tomorrow.
 Shape:  sequence-to-sequence. The loss looks at all N steps, the report only at the last, which has seen all N days.
 
-    x_t = (features of day t - mean) / standard deviation       both from the training part, inside the model
+    x_t = (feature of day t - mean) / standard deviation        both from the training part, inside the model;
+                                                                with the range, the return is divided by it instead
     h_t = GRU(x_t, h_{t-1})                                     or another --cell
     y_t = mean + standard deviation · (w · h_t + b)             the forecast for day t + 1
 
 --target price: r_t = log(close_t / close_{t-1}), rebuilt to a price as close_t · exp(y_t), beside "tomorrow = today".
     Expect no gain: if there were one, it would be traded away.
 --target volatility: log(log(high_t / low_t)), the daily range (Parkinson 1980), which can be predicted; beside
-    persistence, the HAR regression (Corsi 2009), GARCH(1,1), and a linear regression on the network's own inputs.
+    persistence, the HAR regression (Corsi 2009), GARCH(1,1), and a linear regression on what the network sees.
 
-Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with --data; --units 8 and 64.
+Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with --data; --units 4 and 64.
 """
 
 import inspect
@@ -69,13 +70,24 @@ def load_data(settings):
         return prices.load(settings["data"], **{name: settings[name] for name in names})
 
 
-def build_model(cell, units, data):
-    """A model from raw features to a forecast in the target's own unit: whoever has it needs no scaler."""
+def build_model(cell, units, data, seed=0):
+    """A model from raw features to a forecast in the target's own unit: whoever has it needs no scaler.
+
+    In training every window of ranges is moved up or down by a random level and its forecasts moved back, because the
+    market of tomorrow may be calmer or wilder than any that the network has seen.
+    """
+    volatility = data.target_column == "log_range"
     target = data.features.columns.get_loc(data.target_column)
     inputs = keras.Input((None, data.features.shape[1]))
     x = keras.layers.Normalization(mean=data.mean, variance=data.variance)(inputs)
+    if volatility:
+        log_range, returns = inputs[..., :1], inputs[..., 1:]
+        level = keras.layers.GaussianNoise(1.0, seed=seed)(keras.ops.zeros_like(x[:, :1, :1]))
+        x = keras.layers.Concatenate()([x[..., :1] + level, returns / keras.ops.exp(log_range)])
     x = common.recurrent(cell, units, return_sequences=True)(x)
     x = keras.layers.Dense(1)(x)
+    if volatility:
+        x = x - level
     outputs = keras.layers.Rescaling(scale=math.sqrt(data.variance[target]), offset=data.mean[target])(x)
     return keras.Model(inputs, outputs)
 
@@ -97,7 +109,7 @@ def fit(settings, run):
     """Train from the settings in the run's folder; returns the data and the model of the best epoch."""
     data = load_data(settings)
     with common.prepare(settings["seed"], settings["strategy"]):
-        model = build_model(settings["cell"], settings["units"], data)
+        model = build_model(settings["cell"], settings["units"], data, settings["seed"])
         batches = training.shuffled_batches(data.arrays["train"], settings["batch_size"], settings["seed"])
         rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * batches[1])
         loss, last_step = squared_error(data)
@@ -174,10 +186,10 @@ def train(
     end: End = None,
     window: Window = 60,
     cell: common.Cell = "gru",
-    units: Units = 24,
+    units: Units = 12,
     epochs: common.Epochs = 20,
     batch_size: common.BatchSize = 64,
-    learning_rate: LearningRate = 0.003,
+    learning_rate: LearningRate = 0.004,
     seed: common.Seed = 0,
     run_dir: common.RunDir = None,
     resume: common.Resume = False,
@@ -240,7 +252,7 @@ def predict(
 def verify(
     target: Target = "volatility",
     cell: common.Cell = "gru",
-    units: Units = 24,
+    units: Units = 12,
     window: Window = 60,
 ):
     """Compare with built-in layers.

@@ -139,7 +139,7 @@ def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):
     plain gradient descent at learning rate 1, which works on every backend.
 
     Args:
-        build: a function from a `--cell` name to a model without dropout.
+        build: a function from a `--cell` name to a model, without dropout; other noise must be seeded.
         x, y: arrays of at least `batch_size` examples.
         loss: what `compile` takes.
         steps: Adam steps over which the two losses must stay together.

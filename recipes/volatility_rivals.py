@@ -46,13 +46,15 @@ def har_forecast(features, train_days, leverage=False):
     return _regression(features["log_range"], columns, train_days, lag=1)
 
 
-def linear_forecast(features, train_days, days=22):
-    """Returns forecasts of `log_range` by least squares on the last 22 days of what the network sees.
+def linear_forecast(features, train_days):
+    """Returns forecasts of `log_range` from what the network sees, by least squares: how much of its gain is its own.
 
-    That is each day's log range, and its return in units of its range: shows what of a network's gain is its own.
+    To the averages of HAR it adds exponentially weighted means of each day's return in units of its range, with
+    half-lives of 0.5, 2, 5 and 15 days.
     """
     relative_return = features["return"] / np.exp(features["log_range"])
-    columns = [column.shift(lag) for column in (features["log_range"], relative_return) for lag in range(days)]
+    columns = [features["log_range"].rolling(days).mean() for days in (1, 5, 22)]
+    columns += [relative_return.ewm(halflife=days).mean() for days in (0.5, 2, 5, 15)]
     return _regression(features["log_range"], columns, train_days, lag=1)
 
 

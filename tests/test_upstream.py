@@ -35,5 +35,5 @@ def test_backup_and_restore_forgets_dropout_seeds(tmp_path):
 
 def test_tensorflow_datasets_does_not_declare_importlib_resources():
     """So setup.cfg names it."""
-    needs = importlib.metadata.requires("tensorflow-datasets")
+    needs = [need.replace("-", "_") for need in importlib.metadata.requires("tensorflow-datasets")]
     assert [need for need in needs if "importlib" in need] == ['importlib_resources; python_version < "3.9"']

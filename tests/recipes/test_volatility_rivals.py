@@ -57,7 +57,13 @@ def test_linear_by_hand():
     features = simulated()
     values = features["log_range"].to_numpy()
     relative = features["return"].to_numpy() / np.exp(values)
-    rows = np.array([[1.0, *values[day - 22 : day][::-1], *relative[day - 22 : day][::-1]] for day in range(22, 600)])
+    rows = []
+    for day in range(22, 600):
+        row = [1.0] + [values[day - lag : day].mean() for lag in (1, 5, 22)]
+        ages = np.arange(day)[::-1]  # yesterday's is 0
+        row += [np.average(relative[:day], weights=0.5 ** (ages / half_life)) for half_life in (0.5, 2, 5, 15)]
+        rows.append(row)
+    rows = np.array(rows)
     weights = np.linalg.lstsq(rows[:378], values[22:400], rcond=None)[0]
     forecast = volatility_rivals.linear_forecast(features, 400)
     assert forecast.iloc[:22].isna().all()
