@@ -134,7 +134,7 @@ def _draw_fan(table, known, past=60):
         axis.fill_between(table.index, table[name, "5 %"], table[name, "95 %"], color="C3", alpha=0.25, label="90 %")
         axis.plot(table[name, "median"], color="C3", label="median")
         axis.set_ylabel(name)
-        axis.legend(loc="upper left")
+        axis.legend()
     figure.autofmt_xdate()
     figure.suptitle(f"{len(table)} days ahead: median and 90 % of the simulated futures")
     return figure

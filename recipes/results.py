@@ -98,7 +98,7 @@ def table(folder=ROOT / "results"):
 
 
 def _interval(metric):
-    return " [{:.3g}, {:.3g}]".format(*metric["interval"]) if "interval" in metric else ""
+    return " [{:.3f}, {:.3f}]".format(*metric["interval"]) if "interval" in metric else ""
 
 
 def readme_with_table(text, rows):
