@@ -3,6 +3,7 @@
 from layers.embedding import Embedding
 from layers.gru_cell import GRUCell
 from layers.lstm_cell import LSTMCell
+from layers.recurrent import RNN
 from layers.simple_rnn_cell import SimpleRNNCell
 
-__all__ = ["Embedding", "GRUCell", "LSTMCell", "SimpleRNNCell"]
+__all__ = ["Embedding", "GRUCell", "LSTMCell", "RNN", "SimpleRNNCell"]

@@ -34,8 +34,7 @@ class GRUCell(keras.layers.Layer):
 
     Call arguments: `inputs`, x_t of shape (batch, features); `states`,
         h_{t-1}, shape (batch, units), alone or in a list; `training`, whether dropout is on.
-    Returns: h_t, shape (batch, units), and the new states [h_t].
-    Raises: ValueError, naming the argument and what was received.
+    Returns h_t, shape (batch, units), and the new states [h_t]. Raises ValueError, naming argument and value.
     """
 
     def __init__(
@@ -119,12 +118,16 @@ class GRUCell(keras.layers.Layer):
     def call(self, inputs, states, training=False):
         states = states if isinstance(states, (list, tuple)) else [states]
         h_tm1 = states[0]
-        if training and self.dropout:
-            inputs = inputs * _mask(self, inputs, self.dropout, 0)
-        if training and self.recurrent_dropout:
-            h_tm1 = h_tm1 * _mask(self, h_tm1, self.recurrent_dropout, 1)
+        if training and (self.dropout or self.recurrent_dropout):
+            mask_x, mask_h = self.dropout_masks(inputs, h_tm1)
+            inputs, h_tm1 = inputs * mask_x, h_tm1 * mask_h
         new_states = self.step(self.project(inputs), self.recur(h_tm1), states)
         return new_states[0], new_states
+
+    def dropout_masks(self, x, h):
+        """What to multiply x_t and h_{t-1} with, at every step of the present sequence."""
+        rates = (x, self.dropout), (h, self.recurrent_dropout)
+        return [_mask(self, a, rate, i) if rate else ops.ones_like(a) for i, (a, rate) in enumerate(rates)]
 
     def get_initial_state(self, batch_size=None):
         """Zeros; the sequence that begins here gets new dropout masks."""
@@ -155,10 +158,7 @@ class _FixedSeed(keras.random.SeedGenerator):
     """Hands a tensor to keras.random, which takes integers and generators only."""
 
     def __init__(self, seed):
-        self.seed = seed
-
-    def next(self, ordered=True):
-        return self.seed
+        self.next = lambda ordered=True: seed
 
 
 def _weight(cell, name, shape, initializer=None):

@@ -15,7 +15,7 @@ import tensorflow as tf
 import typer
 from matplotlib import pyplot as plt
 
-from layers import GRUCell, LSTMCell, SimpleRNNCell
+from layers import RNN, GRUCell, LSTMCell, SimpleRNNCell
 
 CELLS = {"simple": SimpleRNNCell, "lstm": LSTMCell, "gru": GRUCell}
 BUILT_IN = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
@@ -92,7 +92,7 @@ def recurrent(cell, units, dropout=0.0, recurrent_dropout=0.0, **kwargs):
     if cell.startswith("builtin-"):
         layer = BUILT_IN[cell.removeprefix("builtin-")]
         return layer(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
-    return keras.layers.RNN(CELLS[cell](units, dropout=dropout, recurrent_dropout=recurrent_dropout), **kwargs)
+    return RNN(CELLS[cell](units, dropout=dropout, recurrent_dropout=recurrent_dropout), **kwargs)
 
 
 def prepare(seed, strategy="none"):

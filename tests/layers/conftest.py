@@ -17,3 +17,19 @@ def same_start():
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
+def container(request):
+    """Puts our cells into the one layer or the other; see `pytest_generate_tests`."""
+    import cell_cases
+
+    cell_cases.chosen[0] = cell_cases.CONTAINERS[request.param]
+    yield
+    cell_cases.chosen[0] = keras.layers.RNN
+
+
+def pytest_generate_tests(metafunc):
+    """Every check of cells in a layer runs in both layers."""
+    if "container" in metafunc.fixturenames:
+        metafunc.parametrize("container", ["keras.layers.RNN", "layers.RNN"], indirect=True)

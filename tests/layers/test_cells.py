@@ -15,6 +15,7 @@ from cell_cases import (
     built_in_layer,
     built_in_loop,
     close,
+    container,
     masks,
     our_cell,
     ours,
@@ -23,6 +24,8 @@ from cell_cases import (
     sequences,
     states,
 )
+
+pytestmark = pytest.mark.usefixtures("container")
 
 # The options of the layer, then: which mask, how many timesteps, whether an initial state is given.
 CONDITIONS = {
@@ -113,7 +116,8 @@ def test_stacked_cells(case):
     options = {"return_sequences": True, "return_state": True}
     results = {}
     for name, make in {"ours": our_cell, "built-in cells": built_in_cell}.items():
-        layer = keras.layers.RNN([make(case, 3), make(case, 2)], **options)
+        around = container if make is our_cell else keras.layers.RNN
+        layer = around([make(case, 3), make(case, 2)], **options)
         results[name] = measure(layer, case, "holes", LENGTH, False)
     assert_same(results["ours"], results["built-in cells"], "built-in cells")
 

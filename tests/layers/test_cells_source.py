@@ -16,6 +16,7 @@ LINE = "# The rest is the same in every cell file"
 
 STANDARD = sys.stdlib_module_names | {"keras"}
 ALLOWED = {"__init__.py": {"layers"}, "__main__.py": STANDARD | {"layers", "typer"}}
+ALLOWED["recurrent.py"] = STANDARD | {"tensorflow"}  # imported on that backend only
 
 
 def imported(path):

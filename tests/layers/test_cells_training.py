@@ -19,6 +19,7 @@ from cell_cases import (
     built_in_layer,
     built_in_loop,
     close,
+    container,
     masks,
     our_cell,
     ours,
@@ -26,6 +27,7 @@ from cell_cases import (
     sequences,
 )
 
+pytestmark = pytest.mark.usefixtures("container")
 ROOT = pathlib.Path(__file__).parents[2]
 WRAPPINGS = [*((case, "plain") for case in ALL), *((c, w) for c in MAIN for w in ("bidirectional", "stacked"))]
 
@@ -83,7 +85,7 @@ def test_any_batch_and_length(case):
 def wrapped(case, wrapping):
     if wrapping == "bidirectional":
         return keras.layers.Bidirectional(ours(case, return_sequences=True))
-    return keras.layers.RNN([our_cell(case, 3), our_cell(case, 2)]) if wrapping == "stacked" else ours(case)
+    return container([our_cell(case, 3), our_cell(case, 2)]) if wrapping == "stacked" else ours(case)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,67 @@
+"""layers.RNN around the cells of this project; test_cells*.py run every other check of a cell in it too."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from cell_cases import MAIN, assert_same, masks, our_cell, outputs_and_gradients, random_weights, sequences
+
+import layers
+
+
+@pytest.mark.parametrize("case", MAIN)
+def test_inference_is_differentiable_too(case):
+    """As for a saliency map: with training off, nothing is kept on the way forward."""
+    x, mask = sequences(), masks("holes")
+    results = []
+    for container in (layers.RNN, keras.layers.RNN):
+        layer = container(our_cell(case))
+        layer.build(x.shape)
+        results.append(outputs_and_gradients(random_weights(layer), x, mask=mask))
+    assert_same(*results, "keras.layers.RNN")
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Counts the sequences that take the fast path."""
+    runs = []
+    module = sys.modules[layers.RNN.__module__]
+    run = module._run
+    monkeypatch.setattr(module, "_run", lambda *arguments: (runs.append(1), run(*arguments))[1])
+    return runs
+
+
+@pytest.mark.parametrize("case", MAIN)
+def test_fast_path_runs(case, fast):
+    layers.RNN(our_cell(case))(sequences())
+    keras.layers.Bidirectional(layers.RNN([our_cell(case), our_cell(case)]))(sequences())
+    assert len(fast) == 1 + 2 * 2
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.RNN(layers.LSTMCell(3), unroll=True),
+        lambda: layers.RNN(keras.layers.LSTMCell(3)),
+        lambda: layers.RNN([layers.LSTMCell(3), keras.layers.GRUCell(3)]),
+        lambda: layers.RNN(layers.LSTMCell(3, dtype="mixed_bfloat16")),
+    ],
+    ids=["unrolled", "built-in cell", "one built-in cell", "mixed precision"],
+)
+def test_what_falls_back_works_as_in_keras(layer, fast):
+    assert layer()(sequences()).shape == (5, 3)
+    assert not fast
+
+
+def test_lengths_that_change_are_traced_once(fast):
+    """And so they are compiled at most once, however many lengths come."""
+    model = keras.Sequential([keras.Input((None, 4)), layers.RNN(layers.GRUCell(3)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    data = [(np.ones((8, length, 4), "float32"), np.ones((8, 1), "float32")) for length in (3, 5, 9, 4, 7, 6)]
+    signature = tf.TensorSpec((None, None, 4)), tf.TensorSpec((None, 1))
+    stream = tf.data.Dataset.from_generator(lambda: iter(data), output_signature=signature)
+    fast.clear()
+    model.fit(stream, verbose=0)
+    assert len(fast) <= 2  # Keras traces its step twice at most
