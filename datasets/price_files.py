@@ -1,15 +1,19 @@
 """Reads daily prices from CSV files, and names the line at fault where it cannot."""
+import datetime
 import gzip
 import io
 import pathlib
 import re
 import zlib
 
-import numpy as np
 import pandas as pd
 from arch.data import sp500
 
 OPTIONAL_COLUMNS = ("Open", "High", "Low", "Volume")
+NOT_RECORDED = ("", "-", "n/a", "na", "nan", "none", "null")
+# Far beyond any price, and near enough to 1 that no ratio or square of prices overflows.
+LOWEST, HIGHEST = 1e-100, 1e100
+DAILY_GAP = 4  # days; the median gap of any market's days, holidays included, is shorter
 
 
 def read(name_or_path="sp500", data_dir=None, column="Close", ticker=None, start=None, end=None):
@@ -22,18 +26,21 @@ def read(name_or_path="sp500", data_dir=None, column="Close", ticker=None, start
         data_dir: folder that a relative path may start from.
         column: the column to use as the close, for example "Adj Close".
         ticker: which series of a file with a Ticker column.
-        start, end: first and last date to keep. Prices outside them are not checked.
+        start, end: first and last date to keep, as text (YYYY-MM-DD) or as a date without a time
+            zone. Prices outside them are not checked.
 
     Returns:
         A float64 DataFrame by Date with Close and those of Open, High, Low and Volume that the
         file has. Entries of these four that are no numbers are NaN. `attrs["source"]` names
-        the file or dataset.
+        the file or dataset; `attrs["faults"]` holds, by column, the line, date and text of the
+        first entry of these four that is there but can be no price.
 
     Raises:
         FileNotFoundError: where there is no such file.
         ValueError: where the file cannot be used, with the line at fault.
     """
     source, text = _open(name_or_path, data_dir)
+    _check_separator(text, ["Date", column], source)
     table = _parse(text, source)
     _require(table, ["Date", column], source)
     table = _one_ticker(table, ticker, source)
@@ -42,12 +49,32 @@ def read(name_or_path="sp500", data_dir=None, column="Close", ticker=None, start
         raise ValueError(
             f"{source}: at least 2 rows are needed for a return. "
             f"Received: {len(table)} rows between start={start} and end={end}")
-    frame = pd.DataFrame({"Close": _closes(table, column, source)})
+    _check_daily(table["when"], source)
+    return _frame(table, column, source)
+
+
+def not_a_price(source, line, column, text):
+    """Returns the error for an entry that is no price."""
+    hint = ", no thousands separators" if "," in text else ""
+    return ValueError(
+        f"{source}, line {line}: {column} must be a positive number from 1e-100 to 1e100"
+        f"{hint}; correct it, delete the row, or leave it out with `start` or `end`. "
+        f"Received: {text!r}")
+
+
+def _frame(table, column, source):
+    """Returns the numbers by Date."""
+    frame, faults = pd.DataFrame({"Close": _closes(table, column, source)}), {}
     for name in OPTIONAL_COLUMNS:
-        if name in table:
-            frame[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
+        if name not in table:
+            continue
+        frame[name] = values = pd.to_numeric(table[name], errors="coerce").astype("float64")
+        known = (values <= 0) | values.between(LOWEST, HIGHEST)
+        bad = table.index[~known & ~table[name].str.casefold().isin(NOT_RECORDED)]
+        if len(bad):
+            faults[name] = int(bad[0]), table["when"][bad[0]], table[name][bad[0]]
     frame.index = pd.DatetimeIndex(table["when"], name="Date")
-    frame.attrs["source"] = source
+    frame.attrs.update(source=source, faults=faults)
     return frame
 
 
@@ -97,6 +124,14 @@ def _text(path):
     return text
 
 
+def _check_separator(text, names, source):
+    header = text.lstrip("\ufeff").partition("\n")[0].strip("\r")
+    if "," not in header and (";" in header or "\t" in header):
+        raise ValueError(
+            f"{source}, line 1: no column {', '.join(names)}; is the separator a comma? "
+            f"Received: {header!r}")
+
+
 def _parse(text, source):
     """Returns all fields as text, with the line of the file as the index."""
     if not text.strip():
@@ -121,8 +156,11 @@ def _parse(text, source):
 def _require(table, names, source):
     missing = [name for name in names if name not in table]
     if missing:
+        wanted = [name.casefold() for name in missing]
+        alike = [repr(name) for name in table if name.casefold() in wanted]
+        hint = f"; names are case-sensitive: found {', '.join(alike)}" if alike else ""
         raise ValueError(
-            f"{source}, line 1: no column {', '.join(missing)}. "
+            f"{source}, line 1: no column {', '.join(missing)}{hint}. "
             f"Received: the columns {', '.join(table.columns)}")
     if table.empty:
         raise ValueError(f"{source}: prices are needed. Received: a header with no rows")
@@ -162,26 +200,41 @@ def _dated(table, source):
 
 
 def _between(table, start, end):
-    limits = {}
-    for name, value in (("start", start), ("end", end)):
-        try:
-            limits[name] = None if value is None else pd.Timestamp(value)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"`{name}` must be a date written YYYY-MM-DD. Received: {value!r}") from error
     kept = pd.Series(True, index=table.index)
-    if limits["start"] is not None:
-        kept &= table["when"] >= limits["start"]
-    if limits["end"] is not None:
-        kept &= table["when"] <= limits["end"]
+    if start is not None:
+        kept &= table["when"] >= _day("start", start)
+    if end is not None:
+        kept &= table["when"] <= _day("end", end)
     return table[kept]
+
+
+def _day(name, value):
+    """Returns the day of a date, or of text of the form YYYY-MM-DD and no other."""
+    error = ValueError(f"`{name}` must be a date written YYYY-MM-DD. Received: {value!r}")
+    written = isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value)
+    if not (written or isinstance(value, datetime.date)):
+        raise error
+    try:
+        day = pd.Timestamp(value)
+    except ValueError:
+        raise error from None
+    if day is pd.NaT or day.tzinfo is not None:
+        raise error
+    return day.normalize()
+
+
+def _check_daily(days, source):
+    gap = days.diff().median() / pd.Timedelta(days=1)
+    if gap > DAILY_GAP:
+        raise ValueError(
+            f"{source}: daily prices are needed; fetch the file with a row for each trading day. "
+            f"Received: a median gap of {gap:g} days from {days.iloc[0]:%Y-%m-%d} to "
+            f"{days.iloc[-1]:%Y-%m-%d}")
 
 
 def _closes(table, column, source):
     closes = pd.to_numeric(table[column], errors="coerce").astype("float64")
-    bad = table.index[~(np.isfinite(closes) & (closes > 0))]
+    bad = table.index[~closes.between(LOWEST, HIGHEST)]
     if len(bad):
-        raise ValueError(
-            f"{source}, line {bad[0]}: {column} must be a positive number; correct it, delete the "
-            f"row, or leave it out with `start` or `end`. Received: {table[column][bad[0]]!r}")
+        raise not_a_price(source, bad[0], column, table[column][bad[0]])
     return closes

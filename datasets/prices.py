@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from datasets.price_files import read
+from datasets.price_files import HIGHEST, LOWEST, not_a_price, read
 
 __all__ = ["PriceData", "features", "load", "read"]
 
@@ -18,6 +18,11 @@ TARGETS = {"price": "return", "volatility": "log_range"}
 # A market closed to trading now and then leaves a flat day; more of them than this share means
 # that highs and lows were not recorded at all.
 FLAT_DAYS_ALLOWED = 0.01
+# Fewer days than these say nothing about a forecast, or are too few to fit the rivals of volatility.
+ASSESSED_DAYS, RIVALS_DAYS = 20, 100
+# A standard deviation below this share of the mean is rounding.
+ROUNDING = 1e-9
+ORIGINS = {"return": "the return of Close", "log_range": "the log range of High and Low"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +76,13 @@ def load(name_or_path="sp500", data_dir=None, target="price", window=60, column=
 
     Raises:
         FileNotFoundError, ValueError: as for `read` and `features`, and where there are too few
-            days or an argument makes no sense.
+            days, a part does not change, or an argument makes no sense.
     """
     _check_counts(window=window, batch_size=batch_size)
     frame = read(name_or_path, data_dir, column, ticker, start, end)
     columns = features(frame, target)
-    first_days = _first_days(len(columns), window, train, validation)
+    first_days = _first_days(len(columns), window, train, validation, target)
+    _check_changes(frame, columns, first_days)
     ends = {"train": first_days["validation"], "validation": first_days["test"],
             "test": len(columns)}
     position = columns.columns.get_loc(TARGETS[target])
@@ -107,8 +113,8 @@ def features(frame, target):
         A DataFrame by Date, `(days - 1, features)`.
 
     Raises:
-        ValueError: where `target` is unknown, or High or Low is missing, not positive, in the
-            wrong order, or equal on more than 1 % of the days.
+        ValueError: where `target` is unknown, or High or Low is missing, no price, in the wrong
+            order, or equal on more than 1 % of the days.
     """
     if target not in TARGETS:
         raise ValueError(f"`target` must be one of {sorted(TARGETS)}. Received: {target!r}")
@@ -127,14 +133,7 @@ def _ranges(frame):
         raise ValueError(
             f"{source}: the volatility target needs the columns High and Low. "
             f"Received: {', '.join(frame.columns)}")
-    bad = frame.index[~((frame["Low"] > 0) & (frame["High"] >= frame["Low"])
-                        & np.isfinite(frame["High"]))]
-    if len(bad):
-        row = frame.loc[bad[0]]
-        raise ValueError(
-            f"{source}, {bad[0]:%Y-%m-%d}: the volatility target needs High >= Low > 0; correct "
-            f"the file, or pass a `start` after {bad[-1]:%Y-%m-%d}, the last such day. "
-            f"Received: High {row['High']}, Low {row['Low']}")
+    _check_highs_and_lows(frame, source)
     ranges = np.log(frame["High"] / frame["Low"])
     flat = ranges == 0
     if flat.iloc[0] or flat.mean() > FLAT_DAYS_ALLOWED:
@@ -143,6 +142,21 @@ def _ranges(frame):
             f"forecast; {_start_after_flat_days(flat)}. "
             f"Received: {flat.sum()} such days of {len(flat)}")
     return ranges.mask(flat, ranges.mask(flat).cummin().ffill())
+
+
+def _check_highs_and_lows(frame, source):
+    bad = frame.index[~((frame["Low"] >= LOWEST) & (frame["High"] >= frame["Low"])
+                        & (frame["High"] <= HIGHEST))]
+    faults = [(line, name, text) for name, (line, day, text) in frame.attrs.get("faults", {}).items()
+              if name in ("High", "Low") and day in bad]
+    if faults:
+        raise not_a_price(source, *min(faults))
+    if len(bad):
+        row = frame.loc[bad[0]]
+        raise ValueError(
+            f"{source}, {bad[0]:%Y-%m-%d}: the volatility target needs prices from 1e-100 to "
+            "1e100 with High >= Low > 0; correct the file, or pass a `start` after "
+            f"{bad[-1]:%Y-%m-%d}, the last such day. Received: High {row['High']}, Low {row['Low']}")
 
 
 def _start_after_flat_days(flat):
@@ -161,21 +175,39 @@ def _check_counts(**counts):
             raise ValueError(f"`{name}` must be a whole number above 0. Received: {value!r}")
 
 
-def _first_days(days, window, train, validation):
+def _first_days(days, window, train, validation, target):
     if not (train > 0 and validation > 0 and train + validation < 1):
         raise ValueError(
             "`train` and `validation` must be positive shares that leave room for the test part. "
             f"Received: train={train}, validation={validation}")
-    first_days = {"train": window, "validation": int(train * days),
-                  "test": int((train + validation) * days)}
-    if not window < first_days["validation"] < first_days["test"] < days:
-        # The training part needs window + 1 days: one window and the day after it.
-        needed = int(np.ceil(max((window + 1) / train, 1 / validation,
-                                 1 / (1 - train - validation)))) + 1
+    first, second = int(train * days), int((train + validation) * days)
+    rivals_days = RIVALS_DAYS if target == "volatility" else 0
+    if first < max(window + 1, rivals_days) or min(second - first, days - second) < ASSESSED_DAYS:
+        # The training part needs one window and the day after it.
+        needed, purpose = max(
+            ((window + 1) / train, "for a window to train on; pass a smaller `window` or"),
+            (rivals_days / train, f"to fit rivals on {rivals_days} training days; pass"),
+            (ASSESSED_DAYS / validation, f"to leave {ASSESSED_DAYS} days to validate; pass"),
+            (ASSESSED_DAYS / (1 - train - validation), f"to leave {ASSESSED_DAYS} days to test; pass"))
         raise ValueError(
-            f"Too few rows for windows of {window} days: about {needed + 1} are needed; pass a "
-            f"smaller `window` or a longer file. Received: {days + 1} rows")
-    return first_days
+            f"Too few rows for windows of {window} days: about {int(np.ceil(needed)) + 2} are needed "
+            f"{purpose} a longer file. Received: {days + 1} rows")
+    return {"train": window, "validation": first, "test": second}
+
+
+def _check_changes(frame, columns, first_days):
+    """Raises where nothing changes: there is nothing to learn, or tomorrow = today makes no error."""
+    first, second = first_days["validation"], first_days["test"]
+    levels = columns.drop(columns="return").assign(Close=frame["Close"])
+    for part, table in (("training", columns.iloc[:first]), ("validation", levels.iloc[first:second]),
+                        ("test", levels.iloc[second:])):
+        for name, values in table.items():
+            if values.std(ddof=0) <= ROUNDING * abs(values.mean()):
+                raise ValueError(
+                    f"{frame.attrs['source']}: {ORIGINS.get(name, name)} does not change in the "
+                    f"{part} part (variance 0); correct the file, or choose other dates with `start` "
+                    f"and `end`. Received: {values.iloc[0]:g} on all {len(values)} days from "
+                    f"{table.index[0]:%Y-%m-%d} to {table.index[-1]:%Y-%m-%d}")
 
 
 def _windows(values, position, window, first, end):

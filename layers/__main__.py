@@ -3,13 +3,15 @@
 import inspect
 import pathlib
 import re
+import shlex
 from typing import Annotated
 
 import typer
 
 import layers
 
-app = typer.Typer(help="Recurrent cells for Keras, one idea a file.", no_args_is_help=True, add_completion=False)
+PLAIN = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
+app = typer.Typer(help="Recurrent cells for Keras, one idea a file.", no_args_is_help=True, add_completion=False, **PLAIN)
 
 
 def module_of(name):
@@ -45,7 +47,7 @@ def copy(
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
 ):
     """Write the file of each NAME, and its test beside it, into FOLDER."""
-    *names, folder = names
+    *names, folder = dict.fromkeys(names)
     if not names or folder in layers.__all__:
         fail("Expected one name or more, and then a folder to write into", " ".join([*names, folder]))
     folder = pathlib.Path(folder)
@@ -58,13 +60,16 @@ def copy(
     taken = [str(path) for path in files if path.exists()]
     if taken and not force:
         fail("Nothing was written, because these are there already (--force writes over them)", ", ".join(taken))
-    folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            fail("The file cannot be written", error)
         typer.echo(f"wrote {path}")
     for name in names:
         typer.echo(f"from {module_of(name)} import {name}  # with {folder} as the working folder or on the Python path")
-    typer.echo(f"cd {folder} && python -m pytest " + " ".join(f"test_{module_of(name)}.py" for name in names))
+    typer.echo(f"cd {shlex.quote(str(folder))} && python -m pytest " + " ".join(f"test_{module_of(name)}.py" for name in names))
 
 
 def fail(message, received):

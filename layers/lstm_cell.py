@@ -30,7 +30,7 @@ class LSTMCell(keras.layers.Layer):
 
     Arguments, defaults, weights and states are those of `keras.layers.LSTMCell`, so weights and configs move both ways.
     `dropout` masks the input, `recurrent_dropout` masks h_{t-1}, each with one mask for all gates and for the whole
-    sequence (Gal & Ghahramani 2016); the built-in cell draws one a gate. `keras.layers.RNN` begins a new sequence,
+    sequence (Gal & Ghahramani 2016); with `recurrent_dropout` the built-in one draws one a gate. `keras.layers.RNN` begins a new sequence,
     with new masks, when it asks for the initial state; where that comes from outside (stateful layers, decoders), the
     masks change with every update of the weights.
 

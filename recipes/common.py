@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import keras
+import numpy as np
 import tensorflow as tf
 import typer
 from matplotlib import pyplot as plt
@@ -43,7 +43,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Folder in which --data is lo
 Cell = Annotated[str, typer.Option(help=f"Recurrent cell: {', '.join(CELL_NAMES)}.", callback=one_of(CELL_NAMES))]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training data, at most.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Sequences in one training step.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the weights, the shuffling and the dropout.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the weights, the shuffling and the dropout.")]
 RunDir = Annotated[
     Path | None, typer.Option(help="Folder for this run, new or unfinished. [default: runs/RECIPE/DATE-TIME]")
 ]
@@ -60,7 +60,8 @@ Strategy = Annotated[
 def command_line(doc):
     """A recipe's Typer app; its help is the module's docstring as it stands, unwrapped."""
     unwrapped = "\n\n".join(f"\b\n{paragraph}" for paragraph in doc.split("\n\n"))
-    return typer.Typer(help=unwrapped, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    plain = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+    return typer.Typer(help=unwrapped, context_settings={"help_option_names": ["-h", "--help"]}, **plain)
 
 
 def main(app):
@@ -109,7 +110,7 @@ def prepare(seed, strategy="none"):
 class Run:
     """A folder with all that a training leaves: config.json, checkpoint, history.csv, model.keras, metrics.json, plots.
 
-    It is finished once metrics.json is there, and then never written again.
+    It is finished once metrics.json is there; after that only plots are drawn again.
     """
 
     def __init__(self, path):
@@ -120,12 +121,23 @@ class Run:
 
     finished = property(lambda self: (self / "metrics.json").exists())
     started = property(lambda self: (self / "config.json").exists())
-    settings = property(lambda self: json.loads((self / "config.json").read_text())["settings"])
-    metrics = property(lambda self: json.loads((self / "metrics.json").read_text()))
+    settings = property(lambda self: self.config["settings"])
+
+    @property
+    def config(self):
+        try:
+            config = json.loads((self / "config.json").read_text())
+            return {"recipe": config["recipe"], "settings": config["settings"], "data": config["data"]}
+        except (OSError, ValueError, KeyError) as error:
+            raise Stop(f"{self / 'config.json'} is missing or damaged ({error}): train anew.") from error
 
     @classmethod
-    def begin(cls, recipe, settings, run_dir=None, resume=False):
-        """A new run's folder, or with `resume` an unfinished one's. Raises Stop rather than lose what is on disk."""
+    def begin(cls, recipe, settings, data, run_dir=None, resume=False):
+        """A new run's folder, or with `resume` an unfinished one's. Raises Stop rather than lose what is on disk.
+
+        Args:
+            data: a text that changes when the data does, such as a checksum.
+        """
         settings = json.loads(json.dumps(settings, default=str))
         if resume and run_dir is None:
             run_dir = newest(recipe, finished=False)
@@ -133,17 +145,21 @@ class Run:
         if run.finished:
             raise Stop(f"{run.path} holds a finished run, which is never overwritten: name another --run-dir.")
         if run.started:
-            run._check_resumable(settings, resume)
-        elif run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            run._check_resumable(settings, data, resume)
+        elif run.path.exists() and (not run.path.is_dir() or any(p.suffix != ".part" for p in run.path.iterdir())):
             raise Stop(f"{run.path} exists and is not a run of a recipe: name a new folder as --run-dir.")
         else:
-            run.path.mkdir(parents=True, exist_ok=True)
-            run.write_json("config.json", {"recipe": recipe, "settings": settings, "versions": versions()})
+            with user_errors():
+                run.path.mkdir(parents=True, exist_ok=True)
+                config = {"recipe": recipe, "settings": settings, "data": data, "versions": versions()}
+                run.write_json("config.json", config)
         return run
 
-    def _check_resumable(self, settings, resume):
+    def _check_resumable(self, settings, data, resume):
         if not resume:
             raise Stop(f"{self.path} holds an unfinished run: add --resume to go on, or name another --run-dir.")
+        if self.config["data"] != data:
+            raise Stop(f"{self.path} was begun on other data than is there now: bring it back, or begin a new run.")
         before = self.settings
         changed = [f"{k}={before.get(k)}, now {v}" for k, v in settings.items() if before.get(k) != v]
         if changed:
@@ -156,13 +172,17 @@ class Run:
         if not run.finished:
             what = "an unfinished run: finish it with train --resume" if run.started else "no run: train one first"
             raise Stop(f"{run.path} holds {what}.")
-        found = json.loads((run / "config.json").read_text())["recipe"]
-        if found != recipe:
-            raise Stop(f"{run.path} holds a run of {found}, and this is {recipe}: name another --run.")
+        if run.config["recipe"] != recipe:
+            raise Stop(f"{run.path} holds a run of {run.config['recipe']}, and this is {recipe}: name another --run.")
         return run
 
     def model(self):
-        return keras.saving.load_model(self / "model.keras", compile=False)
+        with user_errors():
+            return keras.saving.load_model(self / "model.keras", compile=False)
+
+    def array(self, name):
+        with user_errors():
+            return np.load(self / name)
 
     def write_json(self, name, content):
         with replacing(self / name) as file:

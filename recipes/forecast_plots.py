@@ -101,8 +101,8 @@ def surprises(model, data):
 def fan(model, frame, features, window, surprises, horizon, paths, rng):
     """Simulated futures after the last day, as a table of quantiles by weekday and a figure.
 
-    Each day of a path draws the surprises of one day of the training part: a filtered historical simulation
-    (Barone-Adesi, Giannopoulos & Vosper 1999).
+    Each day of a path draws the surprises of one day of the training part. With the range, which scales the return,
+    this is a filtered historical simulation (Barone-Adesi, Giannopoulos & Vosper 1999); without, a historical one.
 
     Args:
         frame, features: the known days, as `datasets.prices.read` and `features` return them.

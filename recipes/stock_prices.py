@@ -17,6 +17,7 @@ Shape:  sequence-to-sequence. The loss looks at all N steps, the report only at 
 Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with --data; --units 4 and 64.
 """
 
+import hashlib
 import inspect
 import math
 import sys
@@ -36,31 +37,20 @@ import typer
 from datasets import prices
 
 RECIPE = "stock_prices"
-TARGETS = list(prices.TARGETS)
 NOT_SETTINGS = "run_dir", "resume"
-PUBLISHED = {
-    "price": [{"name": "tomorrow = today", "metric": "rmse_ratio_naive", "value": 1, "source": "by definition"}],
-    "volatility": [
-        {
-            "name": "no learning method below a well-fitted HAR, 1,445 stocks",
-            "metric": "mse_ratio_har",
-            "value": 1,
-            "source": "arXiv 2406.08041",
-        }
-    ],
-}
+PUBLISHED = [{"name": "tomorrow = today", "metric": "rmse_ratio_naive", "value": 1, "source": "by definition"}]
 SURPRISES = "training_surprises.npy"
 app = common.command_line(__doc__)
 
 Data = Annotated[str, typer.Option(help="sp500 (comes along), or a CSV file, plain or gzipped, with Date and Close.")]
-Target = Annotated[str, typer.Option(help="price or volatility.", callback=common.one_of(TARGETS))]
+Target = Annotated[str, typer.Option(help="price or volatility.", callback=common.one_of([*prices.TARGETS]))]
 Column = Annotated[str, typer.Option(help="The CSV's column of prices, such as 'Adj Close'.")]
 Ticker = Annotated[str | None, typer.Option(help="Which series of a CSV with a Ticker column.")]
 Start = Annotated[str | None, typer.Option(help="First day to use, YYYY-MM-DD.")]
 End = Annotated[str | None, typer.Option(help="Last day to use, YYYY-MM-DD.")]
 Window = Annotated[int, typer.Option(min=2, help="Days the network looks back.")]
 Units = Annotated[int, typer.Option(min=1, help="Units of the recurrent layer.")]
-LearningRate = Annotated[float, typer.Option(min=1e-8, help="At the start; it falls to 0 along a cosine.")]
+LearningRate = Annotated[float, typer.Option(min=1e-8, max=1, help="At the start; it falls to 0 along a cosine.")]
 Horizon = Annotated[int, typer.Option(min=1, max=250, help="Trading days to look ahead.")]
 
 
@@ -141,6 +131,7 @@ def assess_price(model, data):
         "mae_ratio_naive": report.mae(tomorrow, forecast) / report.mae(tomorrow, today),
         "mase": report.mase(tomorrow, forecast, close[: data.dates["train"][-1]]),
         "directional_accuracy": report.directional_accuracy(tomorrow, forecast, today),
+        "directional_accuracy_always_up": report.directional_accuracy(tomorrow, 2 * today, today),
     }
     return metrics, losses, math.sqrt
 
@@ -163,16 +154,32 @@ def assess_volatility(model, data):
 
 
 def evaluate_model(model, data, run):
-    """Print the report on the test part, draw its plots, and return the metrics with intervals and p-values."""
+    """Print the report on the test part and draw its plots; returns the metrics, and what `assess` returns."""
     metrics, losses, shape = assess(model, data)
+    compared = dict(metrics)
     for name, (ours, rival) in losses.items():
-        low, high = report.bootstrap_interval(ours, rival)
-        metrics[f"{name}_low"], metrics[f"{name}_high"] = shape(low), shape(high)
-        metrics[f"{name}_p"] = report.diebold_mariano(ours, rival)[1]
-    print(report.summary(metrics, losses))
+        compared[f"{name}_low"], compared[f"{name}_high"] = map(shape, report.bootstrap_interval(ours, rival))
+        compared[f"{name}_p"] = report.diebold_mariano(ours, rival)[1]
+    print(report.summary(compared, losses))
     for name, figure in forecast_plots.report_figures(model, data, forecasts(model, data, "test")).items():
         run.save_figure(figure, name)
-    return metrics
+    return compared, metrics, losses, shape
+
+
+def complete(run):
+    """Train from a run's settings, report, and leave its folder finished; returns what `assess` returns."""
+    data, model = fit(run.settings, run)
+    with common.replacing(run / SURPRISES) as file:
+        np.save(file, forecast_plots.surprises(model, data))
+    compared, *assessed = evaluate_model(model, data, run)
+    run.write_json("metrics.json", compared)
+    return assessed
+
+
+def begin(settings, run_dir=None, resume=False):
+    """The run's folder; what the user typed wrong must not leave one behind, so the data is read first."""
+    checksum = hashlib.sha256(load_data(settings).features.to_csv().encode()).hexdigest()
+    return common.Run.begin(RECIPE, settings, checksum, run_dir, resume)
 
 
 @app.command()
@@ -197,11 +204,8 @@ def train(
 ):
     """Train, report and draw; the default."""
     settings = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
-    load_data(settings)  # what the user typed wrong must not leave a folder behind
-    run = common.Run.begin(RECIPE, settings, run_dir, resume)
-    data, model = fit(run.settings, run)
-    np.save(run / SURPRISES, forecast_plots.surprises(model, data))
-    run.write_json("metrics.json", evaluate_model(model, data, run))
+    run = begin(settings, run_dir, resume)
+    complete(run)
     print(f"\nThe run with its plots is in {run.path}. Next: python recipes/stock_prices.py predict --run {run.path}")
 
 
@@ -223,29 +227,32 @@ def predict(
     run: common.FinishedRun = None,
     data: Annotated[str | None, typer.Option(help="Another CSV to go on from. [default: the run's data]")] = None,
     data_dir: common.DataDir = None,
+    column: Annotated[str | None, typer.Option(help="Its column of prices. [default: the run's]")] = None,
     ticker: Ticker = None,
     horizon: Horizon = 20,
     paths: Annotated[int, typer.Option(min=20, help="Simulated futures.")] = 500,
-    seed: common.Seed = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulation.")] = 0,
 ):
     """Forecast the days after the last one known."""
     run = common.Run.open(RECIPE, run)
     settings = run.settings
-    given = {name: value for name, value in {"data": data, "data_dir": data_dir, "ticker": ticker}.items() if value}
-    if given:
-        settings |= {"start": None, "end": None} | ({"ticker": None} if data else {}) | given
+    if data or ticker:  # the run's dates are about its own series
+        settings |= {"start": None, "end": None} | ({"ticker": None} if data else {})
+    given = {"data": data, "data_dir": data_dir, "column": column, "ticker": ticker}
+    settings |= {name: value for name, value in given.items() if value}
     names = "data_dir", "column", "ticker", "start", "end"
     with common.user_errors():
         frame = prices.read(settings["data"], **{name: settings[name] for name in names})
         features = prices.features(frame, settings["target"])
         if len(features) < settings["window"]:
             raise ValueError(f"The network looks {settings['window']} days back. Received: {len(features)} days")
-    history = frame, features, settings["window"], np.load(run / SURPRISES)
+    history = frame, features, settings["window"], run.array(SURPRISES)
     table, figure = forecast_plots.fan(run.model(), *history, horizon, paths, np.random.default_rng(seed))
-    run.save_figure(figure, "future.png")
+    picture = f"future-{settings['ticker'] or Path(settings['data']).name.split('.')[0]}-{features.index[-1]:%Y-%m-%d}.png"
+    run.save_figure(figure, picture)
     print(f"The {horizon} weekdays after {features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
     print(table.to_string(float_format="{:.4g}".format))
-    print(f"\nDrawn in {run / 'future.png'}")
+    print(f"\nDrawn in {run / picture}")
 
 
 @app.command()
@@ -274,20 +281,20 @@ def publish(
 ):
     """Train once a seed and write results/."""
     runs, daily = [], []
+    now = time.strftime("%Y%m%d-%H%M%S")
     for seed in range(seeds):
-        begin = time.time()
-        run = common.Run.begin(RECIPE, defaults() | {"target": target, "seed": seed}, f"runs/{RECIPE}/{target}-seed{seed}")
-        data, model = fit(run.settings, run)
-        metrics, losses, shape = assess(model, data)
-        run.write_json("metrics.json", metrics)
-        runs.append((seed, (time.time() - begin) / 60, metrics))
+        started = time.time()
+        run = begin(defaults() | {"target": target, "seed": seed}, common.RUNS / RECIPE / f"{now}-{target}-seed{seed}")
+        metrics, losses, shape = complete(run)
+        runs.append((seed, (time.time() - started) / 60, metrics))
         daily.append(losses)
     intervals = {}
     for name in daily[0]:
         ours, rival = (np.mean([losses[name][i] for losses in daily], axis=0) for i in (0, 1))
         intervals[name] = [shape(end) for end in report.bootstrap_interval(ours, rival)]
     command = f"python recipes/{RECIPE}.py publish --target {target} --seeds {seeds}"
-    print(results.publish(RECIPE, target, command, common.versions(), runs, PUBLISHED[target], output, intervals))
+    published = [p for p in PUBLISHED if p["metric"] in metrics]
+    print(results.publish(RECIPE, target, command, common.versions(), runs, published, output, intervals))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Training that every recipe shares: exact resume, best epoch, learning curves, and the check against built-in layers."""
+"""Training that every recipe shares: exact resume, best epoch, learning curves, and `verify`."""
 
+import contextlib
 import importlib.util
 import json
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -51,13 +53,16 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         Stop: the loss became infinite or NaN.
     """
     make_batches, steps = batches
-    model.optimizer.build(model.trainable_variables)
+    strategy = getattr(model, "distribute_strategy", None)  # only the TensorFlow backend has one
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model.optimizer.build(model.trainable_variables)
     keeper = Checkpoint(run, monitor, patience)
     first = keeper.load(model)
     if first < epochs and not keeper.state["stopped"]:
         stream = tf.data.Dataset.range(first, epochs).flat_map(make_batches).prefetch(tf.data.AUTOTUNE)
         if importlib.util.find_spec("tensorboard"):
             callbacks = [*callbacks, keras.callbacks.TensorBoard(run / "tensorboard")]
+        print(f"If this is stopped: train --resume --run-dir {run.path} goes on.")
         model.fit(
             stream,
             initial_epoch=first,
@@ -70,6 +75,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         )
     for variable, value in zip(model.weights, keeper.best):
         variable.assign(value)
+    keeper.write_history()  # again, because the kill may have come between checkpoint and history
     plot_history(run)
     model.save(run / "model.keras")
 
@@ -85,19 +91,26 @@ class Checkpoint(keras.callbacks.Callback):
 
     def load(self, model):
         """Restore the model from the run's checkpoint; returns the number of epochs done."""
-        if (self.run / "checkpoint.npz").exists():
-            with np.load(self.run / "checkpoint.npz") as saved:
-                self.state = json.loads(saved["state"].item())
-                for i, variable in enumerate(_variables(model)):
-                    variable.assign(saved[f"variable{i}"].view(variable.numpy().dtype))
-                self.best = [saved[f"best{i}"].view(w.numpy().dtype) for i, w in enumerate(model.weights)]
+        path = self.run / "checkpoint.npz"
+        try:
+            if path.exists():
+                self._restore(model, path)
+        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise Stop(f"{path} is damaged ({error}): delete it to begin this run again.") from error
         return self.state["epochs"]
+
+    def _restore(self, model, path):
+        with np.load(path) as saved:
+            self.state = json.loads(saved["state"].item())
+            for i, variable in enumerate(_variables(model)):
+                variable.assign(saved[f"variable{i}"].view(variable.numpy().dtype))
+            self.best = [saved[f"best{i}"].view(w.numpy().dtype) for i, w in enumerate(model.weights)]
 
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
             raise Stop(
                 f"the loss became {logs['loss']} in epoch {self.state['epochs'] + 1}, step {batch + 1}. Try a smaller "
-                "--learning-rate, clip the gradients (clipnorm in compile), and look for infinite or huge values in the data."
+                "--learning-rate, clip the gradients harder (in compile), and look for huge values in the data."
             )
 
     def on_epoch_end(self, epoch, logs=None):
@@ -113,8 +126,11 @@ class Checkpoint(keras.callbacks.Callback):
         arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
         with replacing(self.run / "checkpoint.npz") as file:
             np.savez(file, state=np.array(json.dumps(state)), **arrays)
+        self.write_history()
+
+    def write_history(self):
         with replacing(self.run / "history.csv") as file:
-            pd.DataFrame(state["history"]).to_csv(file, index=False)
+            pd.DataFrame(self.state["history"]).to_csv(file, index=False)
 
 
 def _variables(model):

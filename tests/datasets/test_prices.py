@@ -1,4 +1,5 @@
 import pathlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,8 @@ def test_a_flat_day_takes_the_smallest_range_so_far():
     (slice(7, 8), 1.0, 2.0, r"2010-01-13: .*Received: High 1.0, Low 2.0"),
     (slice(7, 8), np.nan, 2.0, r"2010-01-13: .*Received: High nan"),
     (slice(7, 8), np.inf, 2.0, r"2010-01-13: .*Received: High inf"),
+    (slice(7, 8), 1e101, 2.0, r"2010-01-13: .*from 1e-100 to 1e100.*Received: High 1e\+101"),
+    (slice(7, 8), 1.0, 1e-101, r"2010-01-13: .*from 1e-100 to 1e100.*Received: .*Low 1e-101"),
     (slice(0, 40), 1.0, 1.0, r"2010-01-04: High equals Low, .*pass `start` 2010-03-01 or later. "
                              r"Received: 40 such days of 300"),
     (slice(0, 1), 1.0, 1.0, r"pass `start` 2010-01-05 or later"),
@@ -80,12 +83,12 @@ def test_features_of_the_wrong_kind():
 
 @pytest.mark.parametrize("target", ["price", "volatility"])
 def test_windows_by_hand(tmp_path, target):
-    data = prices.load(saved(simulated(101), tmp_path), target=target, window=8)
+    data = prices.load(saved(simulated(201), tmp_path), target=target, window=8)
     values = data.features.to_numpy("float32")
     column = data.features[data.target_column].to_numpy("float32")
     dates = data.features.index
-    assert data.first_days == {"train": 8, "validation": 70, "test": 85}
-    for name, first, end in (("train", 8, 70), ("validation", 70, 85), ("test", 85, 100)):
+    assert data.first_days == {"train": 8, "validation": 140, "test": 170}
+    for name, first, end in (("train", 8, 140), ("validation", 140, 170), ("test", 170, 200)):
         inputs, targets = data.arrays[name]
         assert inputs.shape == (end - first, 8, values.shape[1])
         assert targets.shape == (end - first, 8, 1)
@@ -93,8 +96,8 @@ def test_windows_by_hand(tmp_path, target):
             np.testing.assert_array_equal(inputs[i], values[last - 8:last])
             np.testing.assert_array_equal(targets[i, :, 0], column[last - 7:last + 1])
             assert data.dates[name][i] == dates[last]
-    np.testing.assert_allclose(data.mean, data.features.iloc[:70].mean(), rtol=1e-12)
-    np.testing.assert_allclose(data.variance, data.features.iloc[:70].var(ddof=0), rtol=1e-12)
+    np.testing.assert_allclose(data.mean, data.features.iloc[:140].mean(), rtol=1e-12)
+    np.testing.assert_allclose(data.variance, data.features.iloc[:140].var(ddof=0), rtol=1e-12)
 
 
 def test_the_splits_of_the_index_touch_without_overlap():
@@ -140,12 +143,26 @@ def test_the_future_changes_nothing_before_it(tmp_path, target, trial):
             np.testing.assert_array_equal(one[known], other[known])
 
 
-def test_too_few_rows_and_senseless_arguments(tmp_path):
+@pytest.mark.parametrize("arguments, message", [
+    ({"window": 120}, r"windows of 120 days: about (\d+) .* a smaller `window` or a longer file\."),
+    ({}, r"windows of 60 days: about (\d+) .* 20 days to validate; pass a longer file\."),
+    ({"train": 0.6, "validation": 0.3}, r"about (\d+) .* 20 days to test; pass a longer file\."),
+    ({"target": "volatility"}, r"about (\d+) .* fit rivals on 100 training days; pass a longer"),
+])
+def test_too_few_rows(tmp_path, arguments, message):
     path = saved(simulated(80), tmp_path)
-    with pytest.raises(ValueError, match="windows of 60 days: about (\\d+) .* 80 rows") as error:
-        prices.load(path)
-    needed = int(str(error.value).split("about ")[1].split()[0])
-    prices.load(saved(simulated(needed), tmp_path))
+    with pytest.raises(ValueError, match=message + ".* Received: 80 rows") as error:
+        prices.load(path, **arguments)
+    needed = int(re.search(message, str(error.value))[1])
+    data = prices.load(saved(simulated(needed), tmp_path), **arguments)
+    assert len(data.dates["validation"]) >= 20 and len(data.dates["test"]) >= 20
+    assert data.first_days["validation"] >= (100 if "target" in arguments else 61)
+    with pytest.raises(ValueError, match=f"Too few rows .* Received: {needed - 12} rows"):
+        prices.load(saved(simulated(needed - 12), tmp_path), **arguments)
+
+
+def test_senseless_arguments(tmp_path):
+    path = saved(simulated(), tmp_path)
     for arguments, message in (
             ({"window": 0}, "`window` must be a whole number above 0. Received: 0"),
             ({"window": 5.5}, "`window` must be a whole number above 0. Received: 5.5"),
@@ -154,6 +171,45 @@ def test_too_few_rows_and_senseless_arguments(tmp_path):
             ({"target": "volume"}, "Received: 'volume'")):
         with pytest.raises(ValueError, match=message):
             prices.load(path, **arguments)
+
+
+def unchanging(rows, names):
+    """Simulated prices, with some columns that take one level, or one ratio, over some rows."""
+    frame = simulated(300)
+    if "Close" in names:
+        frame.loc[frame.index[rows], "Close"] = 100.1
+    if "High" in names:
+        frame.loc[frame.index[rows], "High"] = 1.02 * frame["Low"]
+    return frame
+
+
+@pytest.mark.parametrize("rows, names, targets, message", [
+    (slice(0, 210), ["Close"], ["price", "volatility"],
+     r"the return of Close does not change in the training part \(variance 0\).* Received: 0 on all "
+     r"209 days from 2010-01-05 to 2010-10-22"),
+    (slice(0, 210), ["High"], ["volatility"],
+     r"the log range of High and Low does not change in the training part \(variance 0\)"),
+    (slice(210, 255), ["Close"], ["price", "volatility"],
+     r"Close does not change in the validation part.* Received: 100.1 on all 45 days"),
+    (slice(255, 300), ["Close"], ["price", "volatility"], r"Close does not change in the test part"),
+    (slice(255, 300), ["High"], ["volatility"],
+     r"the log range of High and Low does not change in the test part"),
+])
+def test_a_part_that_does_not_change(tmp_path, rows, names, targets, message):
+    path = saved(unchanging(rows, names), tmp_path)
+    for target in targets:
+        with pytest.raises(ValueError, match=message):
+            prices.load(path, target=target)
+    shorter = slice(rows.start, rows.stop - 2)
+    for target in targets:
+        prices.load(saved(unchanging(shorter, names), tmp_path), target=target)
+
+
+def test_a_growth_that_does_not_change(tmp_path):
+    frame = simulated(300)
+    frame["Close"] = 100 * 1.001 ** np.arange(300)
+    with pytest.raises(ValueError, match="the return of Close does not change in the training part"):
+        prices.load(saved(frame, tmp_path))
 
 
 @needs_stocks

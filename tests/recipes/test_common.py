@@ -26,47 +26,47 @@ def finish(run):
 
 
 def test_finished_run_is_never_overwritten(here):
-    finish(common.Run.begin("prices", {}, "mine"))
+    finish(common.Run.begin("prices", {}, "data", "mine"))
     for resume in (False, True):
         with pytest.raises(common.Stop, match="mine holds a finished run, which is never overwritten"):
-            common.Run.begin("prices", {}, "mine", resume)
-    assert common.Run("mine").metrics == {"loss": 1.0}
+            common.Run.begin("prices", {}, "data", "mine", resume)
+    assert json.loads(Path("mine/metrics.json").read_text()) == {"loss": 1.0}
 
 
 def test_unfinished_run_wants_resume_and_the_same_settings(here):
-    common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "mine")
+    common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine")
     with pytest.raises(common.Stop, match="unfinished run: add --resume"):
-        common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "mine")
+        common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine")
     with pytest.raises(common.Stop, match=r"other settings \(epochs=3, now 4\)"):
-        common.Run.begin("prices", {"epochs": 4, "data": Path("a.csv")}, "mine", resume=True)
-    assert common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "mine", resume=True).path == Path("mine")
+        common.Run.begin("prices", {"epochs": 4, "data": Path("a.csv")}, "data", "mine", resume=True)
+    assert common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine", resume=True).path == Path("mine")
 
 
 def test_a_folder_that_is_no_run_is_left_alone(here):
     (here / "thesis").mkdir()
     (here / "thesis" / "chapter.txt").write_text("years of work")
     with pytest.raises(common.Stop, match="thesis exists and is not a run"):
-        common.Run.begin("prices", {}, "thesis")
+        common.Run.begin("prices", {}, "data", "thesis")
     (here / "file").write_text("")
     with pytest.raises(common.Stop, match="file exists and is not a run"):
-        common.Run.begin("prices", {}, "file")
+        common.Run.begin("prices", {}, "data", "file")
     assert [p.name for p in (here / "thesis").iterdir()] == ["chapter.txt"]
 
 
 def test_newest_run_is_the_default(here):
     with pytest.raises(common.Stop, match="No unfinished run under runs/prices: start without --resume"):
-        common.Run.begin("prices", {}, resume=True)
+        common.Run.begin("prices", {}, "data", resume=True)
     with pytest.raises(common.Stop, match="No finished run under runs/prices: train one first"):
         common.Run.open("prices")
-    unfinished = common.Run.begin("prices", {}, "runs/prices/b")
-    finished = finish(common.Run.begin("prices", {}, "runs/prices/a"))
-    assert common.Run.begin("prices", {}, resume=True).path == unfinished.path
+    unfinished = common.Run.begin("prices", {}, "data", "runs/prices/b")
+    finished = finish(common.Run.begin("prices", {}, "data", "runs/prices/a"))
+    assert common.Run.begin("prices", {}, "data", resume=True).path == unfinished.path
     assert common.Run.open("prices").path == finished.path
 
 
 def test_opening_what_is_no_finished_run_of_this_recipe(here):
-    common.Run.begin("prices", {}, "begun")
-    finish(common.Run.begin("poems", {}, "poems"))
+    common.Run.begin("prices", {}, "data", "begun")
+    finish(common.Run.begin("poems", {}, "data", "poems"))
     for folder, message in [
         ("nowhere", "nowhere holds no run: train one first"),
         ("begun", "begun holds an unfinished run: finish it with train --resume"),

@@ -3,10 +3,10 @@
 import json
 import math
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from datasets import prices
@@ -39,9 +39,9 @@ def write_csv(path, frame):
 def test_train_evaluate_predict(call, target, capsys):
     assert call("--target", target, "--start", "2014-01-01", "--run-dir", "mine", *SMALL) == 0
     report = capsys.readouterr().out
-    left = {path.name for path in Path("mine").iterdir()} - {"tensorboard"}
+    left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", stock_prices.SURPRISES}
     plots = {"learning_curves.png", "forecasts.png", "errors_by_horizon.png", "fan.png"}
-    assert left == plots | {"config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras", stock_prices.SURPRISES}
+    assert left == plots | {"config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras"}
     metrics = json.loads(Path("mine/metrics.json").read_text())
     assert all(math.isfinite(value) for value in metrics.values())
     name = {"price": "rmse_ratio_naive", "volatility": "mse_ratio_har"}[target]
@@ -53,7 +53,7 @@ def test_train_evaluate_predict(call, target, capsys):
     assert call("predict", "--run", "mine", "--horizon", 4, "--paths", 50) == 0
     table = capsys.readouterr().out
     assert "2019-01-04" in table and ("volatility" in table) == (target == "volatility")
-    assert Path("mine/future.png").stat().st_size > 10_000
+    assert Path("mine/future-sp500-2018-12-31.png").stat().st_size > 10_000
 
     short = write_csv(Path("short.csv"), prices.read(end="1999-02-01"))
     assert call("predict", "--run", "mine", "--data", short, "--horizon", 2) == 0
@@ -91,6 +91,37 @@ def test_forecast_of_a_price_is_todays_close_moved_by_the_forecast_return(call, 
     expected = np.abs(tomorrow - today * math.exp(0.01)).mean() / np.abs(tomorrow - today).mean()
     assert metrics["mae_ratio_naive"] == pytest.approx(expected, rel=1e-4)
     assert metrics["directional_accuracy"] == pytest.approx((tomorrow > today)[tomorrow != today].mean())
+
+
+def test_publish_once_a_seed_and_again(call, monkeypatch):
+    small = {"start": "2014-01-01", "window": 10, "units": 2, "epochs": 1, "batch_size": 256}
+    settings = stock_prices.defaults() | small
+    monkeypatch.setattr(stock_prices, "defaults", lambda: settings)
+    for _ in range(2):
+        assert call("publish", "--target", "price", "--seeds", 2, "--output", "out") == 0
+        time.sleep(1.1)  # a folder's name has seconds
+    result = json.loads(Path("out/stock_prices.price.json").read_text())
+    ratio = result["metrics"]["rmse_ratio_naive"]
+    assert len(set(ratio["values"])) == 2 and ratio["interval"][0] < ratio["mean"] < ratio["interval"][1]
+    assert call("predict", "--horizon", 2) == 0
+
+
+def test_mirrored_strategy(call):
+    assert call("--start", "2016-01-01", "--run-dir", "mine", "--strategy", "mirrored", *SMALL) == 0
+
+
+def test_resume_refuses_other_data_and_damaged_files(call, capsys):
+    frame = prices.read(start="2014-01-01")
+    write_csv(Path("prices.csv"), frame)
+    run = stock_prices.begin(stock_prices.defaults() | {"data": "prices.csv"}, "mine")
+    write_csv(Path("prices.csv"), frame.iloc[:-50])
+    assert call("train", "--data", "prices.csv", "--run-dir", "mine", "--resume") == 2
+    assert "mine was begun on other data" in capsys.readouterr().err
+    write_csv(Path("prices.csv"), frame)
+    for name, content, message in [("checkpoint.npz", "half", "is damaged"), ("config.json", "{", "is missing or damaged")]:
+        (run / name).write_text(content)
+        assert call("train", "--data", "prices.csv", "--run-dir", "mine", "--resume") == 2
+        assert f"mine/{name} {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])

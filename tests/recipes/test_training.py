@@ -63,7 +63,7 @@ def small_data(examples=40):
 
 
 def fit(model, tmp_path, data, **options):
-    run = common.Run.begin("test", {}, tmp_path / "run", resume=True)
+    run = common.Run.begin("test", {}, "data", tmp_path / "run", resume=True)
     validation = training.tf.data.Dataset.from_tensor_slices(small_data()).batch(40)
     training.fit(model, run, training.shuffled_batches(data, 20, seed=0), validation=validation, **options)
     return run
@@ -81,6 +81,16 @@ def test_best_epoch_is_kept_and_training_stops_early(tmp_path):
     x, y = small_data()
     assert np.mean((run.model().predict(x, verbose=0) - y) ** 2) == pytest.approx(losses[best], rel=1e-5)
     assert (run / "learning_curves.png").stat().st_size > 5000
+
+
+def test_killed_after_the_last_checkpoint(tmp_path):
+    """The history is then a row short, or not there."""
+    run = fit(small_model(), tmp_path, small_data(), epochs=2)
+    whole = (run / "history.csv").read_text()
+    for path in (run / "history.csv", run / "model.keras"):
+        path.unlink()
+    assert (fit(small_model(), tmp_path, small_data(), epochs=2) / "history.csv").read_text() == whole
+    assert (run / "model.keras").exists()
 
 
 def test_nan_loss_stops_with_what_to_try(tmp_path):

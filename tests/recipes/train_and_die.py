@@ -57,7 +57,7 @@ def main(run_dir, moment=None):
         ]
     )
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 40)), "mse")
-    run = common.Run.begin("test", {"seed": 7}, run_dir, resume=True)
+    run = common.Run.begin("test", {"seed": 0}, "data", run_dir, resume=True)
     callbacks = [DieInTheMiddleOfAnEpoch()] if moment == "epoch" else []
     if moment == "checkpoint":
         np.savez = die_while_writing(np.savez)
