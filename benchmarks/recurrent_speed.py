@@ -9,46 +9,37 @@ inference   one forward call
 first_step  the first training step, which traces and compiles, once
 memory      growth of a process's peak memory from before the layer is built to after three training steps, once
 
-Each contender has a process of its own, alone while it works. They are timed in turns, once a round; a ratio is the
-median over the rounds of its time to that of the built-in layer in the same round, so below 1 is faster.
-
-The limit is the time that a step's matrix products would take at the best rate of a 1024³ float32 tf.matmul in the same
-run: 2 · batch · timesteps · (features + units) · gates · units operations forward, three times that in training.
+Each contender has its own process, alone while it works. They are timed in turns, once a round; a ratio is the median
+over rounds of its time to that of the built-in layer in the same round, so below 1 is faster. The limit is the time of
+2 · batch · timesteps · (features + units) · gates · units operations, three times as many in training, at the best
+rate of a 1024³ float32 tf.matmul in the same run.
 """
 
 import contextlib
-import functools
 import importlib.metadata
 import importlib.util
 import itertools
 import json
 import math
+import multiprocessing
 import os
-import shlex
+import re
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
+import timeit
+from collections import namedtuple
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated, NamedTuple
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our layers/, whatever else of that name is installed
-
-from recipes import results  # isort: skip
+from typing import Annotated
 
 import numpy as np
 import typer
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # our layers/, whatever else of that name is installed
 
-class Size(NamedTuple):
-    batch: int
-    timesteps: int
-    features: int
-    units: int
-    masked: bool = False
-
-
+Size = namedtuple("Size", "batch timesteps features units masked", defaults=[False])
 SIZES = {
     "s20": Size(32, 50, 1, 20),
     "s64": Size(32, 50, 1, 64),
@@ -62,19 +53,19 @@ CELLS = {"lstm": "LSTM", "gru": "GRU", "simple": "SimpleRNN"}
 GATES = {"lstm": 4, "gru": 3, "simple": 1}
 OURS, BASELINE = "layers.RNN", "keras.layers"
 JITTED, UNROLLED, WRAPPED = "keras.layers, jit_compile", "keras.layers, unroll", "keras.layers.RNN(cell)"
-JAX, TORCH, PACKED = "keras.layers on JAX", "torch.nn, no mask", "torch.nn, packed"
-COLORS = {OURS: "#d62728", JITTED: "#1f4e79", UNROLLED: "#5b9bd5", WRAPPED: "#bdd7ee"}
-COLORS |= {JAX: "#70ad47", TORCH: "#404040", PACKED: "#a6a6a6"}
+JAX, TORCH = "keras.layers on JAX", "torch.nn, no mask"
+COLORS = {OURS: "#d62728", BASELINE: "#f2c14e", JITTED: "#1f4e79", UNROLLED: "#5b9bd5", WRAPPED: "#bdd7ee"}
+COLORS |= {JAX: "#70ad47", TORCH: "#404040"}
+UNITS = {"training": "ms", "fit": "ms", "inference": "ms", "first_step": "ms", "memory": "MiB"}
 TIMED = ["training", "fit", "inference"]
-UNITS = dict.fromkeys(TIMED, "ms") | {"first_step": "s", "memory": "MiB"}
 SECONDS = 0.25  # of calls in one timing
+process = {}  # in a contender's own process, its calls
 
 
 def contenders(size):
     """Those that are installed and make sense at a size; a long loop takes minutes to unroll."""
     names = [OURS, BASELINE, JITTED, WRAPPED] + [UNROLLED] * (size.timesteps <= 60)
-    names += [JAX] if importlib.util.find_spec("jax") else []
-    return names + ([TORCH] + [PACKED] * size.masked if importlib.util.find_spec("torch") else [])
+    return names + [name for name, module in ((JAX, "jax"), (TORCH, "torch")) if importlib.util.find_spec(module)]
 
 
 def arrays(size):
@@ -85,7 +76,8 @@ def arrays(size):
     return x, lengths, rng.normal(size=(size.batch, size.units)).astype("float32")
 
 
-def keras_model(contender, cell, size):
+def keras_calls(contender, cell, size):
+    """What is measured, by name, as functions without arguments."""
     import keras
 
     import layers
@@ -95,43 +87,30 @@ def keras_model(contender, cell, size):
         layer = package.RNN(getattr(package, f"{CELLS[cell]}Cell")(size.units))
     else:
         layer = getattr(package, CELLS[cell])(size.units, unroll=contender == UNROLLED)
-    if contender == JITTED:
-        layer.supports_jit = True  # or else Keras does not jit it, whatever it is told
-    inputs = [keras.Input((size.timesteps, size.features))]
-    inputs += [keras.Input((size.timesteps,), dtype="bool")] if size.masked else []
-    return keras.Model(inputs, layer(inputs[0], mask=inputs[1] if size.masked else None))
-
-
-def keras_calls(contender, cell, size):
-    """What is measured, by name, as functions without arguments."""
-    from keras import ops, optimizers
-
+    jit = contender == JITTED
+    layer.supports_jit |= jit  # or else Keras does not jit it, whatever it is told
     x, lengths, y = arrays(size)
     mask = np.arange(size.timesteps) < lengths[:, None]
-    inputs, y = [ops.convert_to_tensor(a) for a in ([x, mask] if size.masked else [x])], ops.convert_to_tensor(y)
-    model, optimizer = keras_model(contender, cell, size), optimizers.Adam()
+    *inputs, y = [keras.ops.convert_to_tensor(array) for array in ([x, mask, y] if size.masked else [x, y])]
+    symbols = [keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in inputs]
+    model = keras.Model(symbols, layer(symbols[0], mask=symbols[1] if size.masked else None))
+    model.compile(keras.optimizers.Adam(), "mse", jit_compile=jit or "auto")
+    optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
-
-    @functools.cache
-    def compiled():
-        other = keras_model(contender, cell, size)
-        other.compile(optimizers.Adam(), "mse", jit_compile=True if contender == JITTED else "auto")
-        return other
-
-    train, infer = jax_calls(model, optimizer) if contender == JAX else tensorflow_calls(model, optimizer, contender)
-    product = functools.cache(lambda: ops.ones((1024, 1024)))
+    train, infer = jax_calls(model, optimizer) if contender == JAX else tensorflow_calls(model, optimizer, jit)
+    factor = keras.ops.ones((1024, 1024) if contender == BASELINE else 0)
     return {
         "training": lambda: train(inputs, y),
-        "fit": lambda: compiled().train_on_batch(inputs, y),
+        "fit": lambda: model.train_on_batch(inputs, y),
         "inference": lambda: infer(inputs),
-        "product": lambda: ops.matmul(product(), product()),
+        "product": lambda: keras.ops.matmul(factor, factor),
     }
 
 
-def tensorflow_calls(model, optimizer, contender):
+def tensorflow_calls(model, optimizer, jit):
     import tensorflow as tf
 
-    function = tf.function(jit_compile=True if contender == JITTED else None, autograph=False)
+    function = tf.function(jit_compile=jit or None, autograph=False)
 
     @function
     def train(inputs, y):
@@ -140,223 +119,163 @@ def tensorflow_calls(model, optimizer, contender):
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    infer = function(lambda inputs: model(inputs, training=False))
-    return lambda inputs, y: train(inputs, y).numpy(), lambda inputs: infer(inputs).numpy()
+    return train, function(lambda inputs: model(inputs, training=False))
 
 
 def jax_calls(model, optimizer):
     import jax
 
-    others = [v.value for v in model.non_trainable_variables]
+    others = [np.array(v) for v in model.non_trainable_variables]
     state = [[v.value for v in variables] for variables in (model.trainable_variables, optimizer.variables)]
 
-    def output(weights, inputs, training):
-        return model.stateless_call(weights, others, inputs, training=training)[0]
+    @jax.jit
+    def infer(weights, inputs):
+        return model.stateless_call(weights, others, inputs)[0]
 
     @jax.jit
     def step(weights, slots, inputs, y):
-        gradients = jax.grad(lambda weights: jax.numpy.mean((output(weights, inputs, True) - y) ** 2))(weights)
+        gradients = jax.grad(lambda weights: jax.numpy.mean((infer(weights, inputs) - y) ** 2))(weights)
         return optimizer.stateless_apply(slots, gradients, weights)
 
     def train(inputs, y):
         state[:] = jax.block_until_ready(step(*state, inputs, y))
 
-    infer = jax.jit(lambda weights, inputs: output(weights, inputs, False))
-    return train, lambda inputs: infer(state[0], inputs).block_until_ready()
+    return train, lambda inputs: jax.block_until_ready(infer(state[0], inputs))
 
 
 def torch_calls(contender, cell, size):
+    """Without the mask: packed sequences are slower."""
     import torch
 
     torch.set_num_threads(os.cpu_count())
-    layer = getattr(torch.nn, "RNN" if cell == "simple" else CELLS[cell])(size.features, size.units, batch_first=True)
+    layer = getattr(torch.nn, CELLS[cell].replace("Simple", ""))(size.features, size.units, batch_first=True)
     optimizer = torch.optim.Adam(layer.parameters())
-    x, lengths, y = (torch.from_numpy(array) for array in arrays(size))
-
-    def last():
-        if contender == TORCH:
-            return layer(x)[0][:, -1]
-        state = layer(torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))[1]
-        return (state[0] if cell == "lstm" else state)[-1]
+    x, _, y = map(torch.from_numpy, arrays(size))
 
     def train():
         optimizer.zero_grad()
-        torch.nn.functional.mse_loss(last(), y).backward()
+        torch.nn.functional.mse_loss(layer(x)[0][:, -1], y).backward()
         optimizer.step()
 
-    return {"training": train, "inference": torch.inference_mode()(last)}
+    return {"training": train, "inference": torch.inference_mode()(lambda: layer(x)[0][:, -1])}
 
 
-def serve(contender, cell, size):
-    """Say when ready, and then answer each measure named on standard input with a number on standard output."""
-    replies, sys.stdout = sys.stdout, sys.stderr
-    make = torch_calls if contender in (TORCH, PACKED) else keras_calls
-    importlib.import_module("torch" if make is torch_calls else "layers")
-    print("null", file=replies, flush=True)
-    before = peak_memory()
-    for measure in map(str.strip, sys.stdin):
-        if measure == "first_step":
-            calls = make(contender, cell, Size(*size))
-            value = timed(calls["training"], 0, least=1)
-        elif measure == "memory":
-            timed(calls["training"], 0, least=2)
-            value = (peak_memory() - before) / 2**20
-        else:
-            calls[measure]()  # untimed: it finds the others' data in the caches, and the first of all compiles
-            value = timed(calls[measure], SECONDS, least=2)
-        print(json.dumps(value), file=replies, flush=True)
+def begin(contender, cell, size):
+    """In a contender's own process: import what it needs, which then does not count as its memory."""
+    os.environ["KERAS_BACKEND"] = "jax" if contender == JAX else "tensorflow"
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}  # CPUs are compared, also beside a GPU
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's greetings; errors travel to the parent
+    make = torch_calls if contender == TORCH else keras_calls
+    importlib.import_module("torch" if contender == TORCH else "layers")
+    process.update(make=lambda: make(contender, cell, size), before=peak_memory())
 
 
-def timed(call, seconds, least):
-    """Mean time of a call, over `seconds` and at least so many calls."""
-    calls, begin = 0, time.perf_counter()
-    while calls < least or time.perf_counter() - begin < seconds:
-        call()
-        calls += 1
-    return (time.perf_counter() - begin) / calls
+def answer(key):
+    """In a contender's own process: a measure's value, in ms or MiB."""
+    if key == "first_step":
+        process.update(process["make"]())
+        return 1000 * timeit.timeit(process["training"], number=1)
+    if key == "memory":
+        timeit.timeit(process["training"], number=2)
+        return peak_memory() - process["before"]
+    once = min(timeit.repeat(process[key], number=1, repeat=2))  # the caches hold others' data, or it compiles first
+    number = max(1, round(SECONDS / once))
+    return 1000 * timeit.timeit(process[key], number=number) / number
 
 
 def peak_memory():
-    """In bytes, on Linux; ru_maxrss would not do: it starts at the parent's, which hides what a child takes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
-class Worker:
-    """The process of one contender."""
-
-    def __init__(self, contender, cell, size):
-        # CPUs are compared, also where there is a GPU; Keras takes its backend from the environment.
-        settings = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-        settings["KERAS_BACKEND"] = "jax" if contender == JAX else "tensorflow"
-        command = [sys.executable, __file__, "--worker", json.dumps([contender, cell, size])]
-        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stderr=self.errors, env=os.environ | settings, **pipes)
-
-    def ask(self, measure):
-        print(measure, file=self.process.stdin)
-        return self.answer()
-
-    def answer(self):
-        reply = self.process.stdout.readline()
-        if not reply:
-            self.errors.seek(0)
-            raise SystemExit(f"{self.errors.read()[-2000:]}\nerror: {self.process.args[-1]} died, see above.")
-        return json.loads(reply)
+    """In MiB, on Linux; ru_maxrss would not do: it starts at the parent's, which hides what a child takes."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
 def measure(cell, name, size, rounds):
-    """By contender and measure the values of all rounds, in seconds or MiB, and the product's best time."""
-    values, products = {}, []
+    """By measure and contender the values of all rounds, in ms or MiB, and the product's best time."""
+    values, products, spawn = {key: {} for key in UNITS}, [], multiprocessing.get_context("spawn")
+
+    def ask(key, contender):
+        value = workers[contender].submit(answer, key).result()
+        values[key].setdefault(contender, []).append(value)
+        print(f"{cell} {name} {key} {len(values[key][contender])}: {contender} {value:.4g} {UNITS[key]}", flush=True)
+
     with contextlib.ExitStack() as stack:
-        workers = {contender: Worker(contender, cell, size) for contender in contenders(size)}
-        for worker in workers.values():
-            stack.enter_context(worker.process)
-        for worker in workers.values():
-            worker.answer()  # none is still importing while another is timed
-        for contender, worker in workers.items():
-            values[contender] = {key: [worker.ask(key)] for key in ("first_step", "memory")}
-            print(f"{cell} {name}: {contender}, first_step {values[contender]['first_step'][0]:.2f} s", flush=True)
+        workers = {c: stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for c in contenders(size)}
+        for begun in [worker.submit(begin, contender, cell, size) for contender, worker in workers.items()]:
+            begun.result()  # none is still importing while another is timed
+        for contender, key in itertools.product(workers, ["first_step", "memory"]):
+            ask(key, contender)
         for i in range(rounds):
-            products.append(workers[BASELINE].ask("product"))
+            products.append(workers[BASELINE].submit(answer, "product").result())
             for key, contender in itertools.product(TIMED, list(workers)[:: -1 if i % 2 else 1]):
-                if key != "fit" or contender not in (TORCH, PACKED):
-                    values[contender].setdefault(key, []).append(workers[contender].ask(key))
+                if key != "fit" or contender != TORCH:
+                    ask(key, contender)
     return values, min(products)
 
 
 def summary(values, cell, size, rate):
-    """By contender and measure the median, its ratio with the range over rounds, and the share of the limit."""
-    flops = 2 * size.batch * size.timesteps * (size.features + size.units) * GATES[cell] * size.units
-    report = {contender: {} for contender in values}
-    for contender, key in ((contender, key) for contender in values for key in values[contender]):
-        own = values[contender][key]
-        ratios = [a / b for a, b in zip(own, values[BASELINE][key])]
-        median = statistics.median(own)
-        entry = {UNITS[key]: median * (1000 if key in TIMED else 1), "ratio": statistics.median(ratios)}
+    """By measure and contender the median, its ratio with the range over rounds, and the share of the limit."""
+    operations = 2 * size.batch * size.timesteps * (size.features + size.units) * GATES[cell] * size.units
+    report = {key: {} for key in values}
+    for key, contender in ((key, contender) for key in values for contender in values[key]):
+        own = values[key][contender]
+        ratios = [a / b for a, b in zip(own, values[key][BASELINE])]
+        entry = {UNITS[key]: statistics.median(own), "ratio": statistics.median(ratios)}
         if key in TIMED:
             entry |= {"ratio_low": min(ratios), "ratio_high": max(ratios)}
-            entry["share_of_limit"] = flops * (1 if key == "inference" else 3) / rate / median
-        report[contender][key] = {label: float(f"{value:.4g}") for label, value in entry.items()}
+            entry["share_of_limit"] = operations * (1 if key == "inference" else 3) / rate / entry["ms"]
+        report[key][contender] = {label: float(f"{value:.4g}") for label, value in entry.items()}
     return report
 
 
-def tables(metrics):
-    """One a cell and measure: the built-in layer's own value, everybody's ratio to it, and shares of the limit."""
-    lines = []
-    for cell, (key, unit) in itertools.product(metrics, UNITS.items()):
-        sizes = metrics[cell]
-        rows = [["", *sizes], [f"{BASELINE}, {unit}", *(f"{sizes[name][BASELINE][key][unit]:.3g}" for name in sizes)]]
-        for contender in [BASELINE, *COLORS]:
-            rows.append([contender, *(table_cell(report.get(contender, {}).get(key)) for report in sizes.values())])
-        lines += ["", f"{cell}, {key}: ratio to {BASELINE}" + " (share of the limit)" * (key in TIMED)]
-        lines += [row[0].ljust(26) + "".join(text.rjust(12) for text in row[1:]) for row in rows if set(row[1:]) != {"-"}]
-    return "\n".join(lines)
-
-
-def table_cell(entry):
-    share = f" ({entry['share_of_limit']:.0%})" if entry and "share_of_limit" in entry else ""
-    return f"{entry['ratio']:.2f}{share}" if entry else "-"
+def table(cell, key, reports):
+    """Everybody's ratios by size, with shares of the limit, under the built-in layer's own values."""
+    own = [f"{report[key][BASELINE][UNITS[key]]:.3g}" for report in reports.values()]
+    rows = [[f"{cell}, {key}", *reports], [f"{BASELINE}, {UNITS[key]}", *own]]
+    for contender in [name for name in COLORS if any(name in report[key] for report in reports.values())]:
+        entries = [report[key].get(contender) for report in reports.values()]
+        shares = [f" ({e['share_of_limit']:.0%})" if e and key in TIMED else "" for e in entries]
+        rows.append([contender, *(f"{e['ratio']:.2f}{share}" if e else "-" for e, share in zip(entries, shares))])
+    return "\n".join(row[0].ljust(26) + "".join(text.rjust(12) for text in row[1:]) for row in rows)
 
 
 def chart(metrics, path, top=2):
     """Bars of training and inference ratios by size; those above `top` are cut and say their height."""
     from recipes.common import plt
 
-    figure, grid = plt.subplots(len(metrics), 2, figsize=(14, 3.4 * len(metrics) + 1), squeeze=False, sharey=True)
+    figure, grid = plt.subplots(len(metrics), 2, figsize=(14, 4 * len(metrics)), squeeze=False, layout="constrained")
     for (cell, key), axes in zip(itertools.product(metrics, ["training", "inference"]), grid.flat):
-        for at, report in enumerate(metrics[cell].values()):
-            shown = [contender for contender in COLORS if contender in report]
-            for i, contender in enumerate(shown):
-                ratio, x = report[contender][key]["ratio"], at + (i - (len(shown) - 1) / 2) * 0.12
-                axes.bar(x, min(ratio, top), 0.11, color=COLORS[contender], label=contender)
-                if contender == OURS or ratio > top:
-                    axes.text(x, min(ratio, top), f"{ratio:.2g}", ha="center", va="bottom", fontsize=9)
-        axes.axhline(1, color="black", linewidth=1)
+        for i, (contender, color) in enumerate(COLORS.items()):
+            heights = [report[key].get(contender, {"ratio": math.nan})["ratio"] for report in metrics[cell].values()]
+            at = np.arange(len(heights)) + 0.11 * (i - len(COLORS) / 2)
+            bars = axes.bar(at, np.minimum(heights, top), 0.1, color=color, label=contender)
+            axes.bar_label(bars, [f"{h:.2g}" if contender == OURS or h > top else "" for h in heights], fontsize=9)
         axes.set(title=f"{CELLS[cell]}, {key}", ylim=(0, top * 1.1))
-        labels = [f"{name}\n{report[BASELINE][key]['ms']:.3g} ms" for name, report in metrics[cell].items()]
-        axes.set_xticks(range(len(labels)), labels)
-    bars = {label: bar for axes in grid.flat for bar, label in zip(*axes.get_legend_handles_labels())}
-    figure.suptitle(f"Time as a ratio to {BASELINE} = 1, whose time stands below: lower is faster", fontsize=14)
-    figure.legend(bars.values(), bars, loc="outside lower center", ncols=4, fontsize=12)
-    figure.set_layout_engine("constrained")
+        axes.set_xticks(range(len(metrics[cell])), metrics[cell])
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=12)
+    figure.suptitle(f"Time as a ratio to {BASELINE}: lower is faster", fontsize=14)
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
 
 def run(cells, sizes, rounds, output, figure):
-    """Measure, print, and write the JSON, again after each size: the whole takes long."""
-    from recipes import common
+    """Measure, print and draw; the JSON is written after each size, for the whole takes long."""
+    from recipes import common, results  # these import Keras, which in the contenders' processes waits for its backend
 
-    versions = common.versions()
-    versions |= {name: importlib.metadata.version(name) for name in ("jax", "torch") if importlib.util.find_spec(name)}
-    content = {"recipe": "recurrent_speed", "command": shlex.join(["python", "benchmarks/recurrent_speed.py", *sys.argv[1:]])}
-    content |= {"commit": results.commit(), "date": time.strftime("%Y-%m-%d"), "versions": versions}
-    content |= {"machine": results.machine(), "rounds": rounds, "sizes": {k: v._asdict() for k, v in sizes.items()}}
-    raw, best = {}, math.inf
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "torch") if importlib.util.find_spec(name)}
+    command = " ".join(["python", "benchmarks/recurrent_speed.py", *sys.argv[1:]])
+    content = {"recipe": "recurrent_speed", "command": command, "commit": results.commit()}
+    content |= {"date": time.strftime("%Y-%m-%d"), "versions": common.versions() | versions}
+    content |= {"rounds": rounds, "sizes": {name: size._asdict() for name, size in sizes.items()}}
+    raw = {}
     for cell, name in itertools.product(cells, sizes):
-        raw[cell, name], product_time = measure(cell, name, sizes[name], rounds)
-        best = min(best, product_time)
-        rate, metrics = 2 * 1024**3 / best, {}
-        for (c, n), values in raw.items():
+        raw[cell, name] = measure(cell, name, sizes[name], rounds)
+        rate, metrics = 2 * 1024**3 / min(product for _, product in raw.values()), {}  # operations a millisecond
+        for (c, n), (values, _) in raw.items():
             metrics.setdefault(c, {})[n] = summary(values, c, sizes[n], rate)
-        for contender, report in metrics[cell][name].items():
-            times = [f"{key} {report[key]['ms']:.3g} ms = {report[key]['ratio']:.2f}" for key in TIMED if key in report]
-            print(f"{cell} {name}: {contender}, {', '.join(times)}", flush=True)
-        content |= {"gflops_limit": round(rate / 1e9, 1), "metrics": metrics}
-        output.write_text(json.dumps(content, indent=2) + "\n")
-    print(tables(metrics))
+        content |= {"machine": results.machine() | {"gflops": round(rate / 1e6, 1)}, "metrics": metrics}
+        output.write_text(json.dumps(content, indent=1) + "\n")
+    print(*("\n" + table(cell, key, metrics[cell]) for cell, key in itertools.product(cells, UNITS)), sep="\n")
     chart(metrics, figure)
-    print(f"\nThe limit is {rate / 1e9:.0f} GFLOP/s. Written to {output}, drawn in {figure}")
-
-
-def chosen(text, known):
-    """The names in a comma-separated option."""
-    names = text.split(",")
-    if set(names) <= set(known):
-        return names
-    raise typer.BadParameter(f"choose from {', '.join(known)}. Received: {text}")
+    print(f"\nRatios to {BASELINE} (share of the limit, {rate / 1e6:.0f} GFLOP/s). Written: {output}, {figure}")
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -367,13 +286,12 @@ def main(
     cells: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(CELLS),
     sizes: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(SIZES),
     rounds: Annotated[int, typer.Option(min=1, help="Timings of each contender.")] = 7,
-    output: Annotated[Path, typer.Option(help="The JSON file.")] = results.ROOT / "results/recurrent_speed.json",
-    figure: Annotated[Path, typer.Option(help="The bar chart.")] = results.ROOT / "docs/recurrent_speed.png",
-    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
+    output: Annotated[Path, typer.Option(help="The JSON file.")] = ROOT / "results/recurrent_speed.json",
+    figure: Annotated[Path, typer.Option(help="The bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):
-    if worker:
-        return serve(*json.loads(worker))
-    cells, sizes = chosen(cells, CELLS), chosen(sizes, SIZES)
+    cells, sizes = cells.split(","), sizes.split(",")
+    if unknown := {*cells} - {*CELLS} | {*sizes} - {*SIZES}:
+        raise typer.BadParameter(f"choose from {', '.join([*CELLS, *SIZES])}. Received: {', '.join(unknown)}")
     run(cells, {name: SIZES[name] for name in sizes}, rounds, output, figure)
 
 

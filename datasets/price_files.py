@@ -1,4 +1,5 @@
 """Reads daily prices from CSV files, and names the line at fault where it cannot."""
+
 import datetime
 import gzip
 import io
@@ -48,7 +49,8 @@ def read(name_or_path="sp500", data_dir=None, column="Close", ticker=None, start
     if len(table) < 2:
         raise ValueError(
             f"{source}: at least 2 rows are needed for a return. "
-            f"Received: {len(table)} rows between start={start} and end={end}")
+            f"Received: {len(table)} rows between start={start} and end={end}"
+        )
     _check_daily(table["when"], source)
     return _frame(table, column, source)
 
@@ -59,7 +61,8 @@ def not_a_price(source, line, column, text):
     return ValueError(
         f"{source}, line {line}: {column} must be a positive number from 1e-100 to 1e100"
         f"{hint}; correct it, delete the row, or leave it out with `start` or `end`. "
-        f"Received: {text!r}")
+        f"Received: {text!r}"
+    )
 
 
 def _frame(table, column, source):
@@ -98,8 +101,8 @@ def _find(name, data_dir):
         if place.is_file():
             return place
     raise FileNotFoundError(
-        f"No prices at {' or '.join(map(str, places))}. Pass \"sp500\" or the path of a CSV file. "
-        f"Received: {str(name)!r}")
+        f'No prices at {" or ".join(map(str, places))}. Pass "sp500" or the path of a CSV file. Received: {str(name)!r}'
+    )
 
 
 def _text(path):
@@ -109,18 +112,20 @@ def _text(path):
             data = gzip.decompress(data)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(
-                f"{path}: the gzip file is cut short or damaged; fetch it again. "
-                f"Received: {error}") from error
+                f"{path}: the gzip file is cut short or damaged; fetch it again. Received: {error}"
+            ) from error
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}, line {data.count(10, 0, error.start) + 1}: not UTF-8 text; save the table "
-            f"as a CSV file in UTF-8. Received: byte 0x{data[error.start]:02x}") from error
+            f"as a CSV file in UTF-8. Received: byte 0x{data[error.start]:02x}"
+        ) from error
     if "\0" in text:
         raise ValueError(
-            f"{path}, line {text[:text.index(chr(0))].count(chr(10)) + 1}: a binary file; save the "
-            "table as a CSV file. Received: a zero byte")
+            f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a binary file; save the "
+            "table as a CSV file. Received: a zero byte"
+        )
     return text
 
 
@@ -128,8 +133,8 @@ def _check_separator(text, names, source):
     header = text.lstrip("\ufeff").partition("\n")[0].strip("\r")
     if "," not in header and (";" in header or "\t" in header):
         raise ValueError(
-            f"{source}, line 1: no column {', '.join(names)}; is the separator a comma? "
-            f"Received: {header!r}")
+            f"{source}, line 1: no column {', '.join(names)}; is the separator a comma? Received: {header!r}"
+        )
 
 
 def _parse(text, source):
@@ -137,16 +142,15 @@ def _parse(text, source):
     if not text.strip():
         raise ValueError(f"{source}: prices are needed. Received: an empty file")
     try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False,
-                            skip_blank_lines=False)
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skip_blank_lines=False)
     except pd.errors.ParserError as error:
         found = re.search(r"line (\d+)", str(error))
         place = f", line {found[1]}" if found else ""
         raise ValueError(f"{source}{place}: not a row of a CSV file. Received: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
         raise ValueError(
-            f"{source}, line 2: more fields than the header has names. "
-            f"Received: {len(table.columns)} names")
+            f"{source}, line 2: more fields than the header has names. Received: {len(table.columns)} names"
+        )
     table.columns = table.columns.str.strip()
     table.index += 2  # the header is line 1
     table = table.fillna("").apply(lambda fields: fields.str.strip())
@@ -160,8 +164,8 @@ def _require(table, names, source):
         alike = [repr(name) for name in table if name.casefold() in wanted]
         hint = f"; names are case-sensitive: found {', '.join(alike)}" if alike else ""
         raise ValueError(
-            f"{source}, line 1: no column {', '.join(missing)}{hint}. "
-            f"Received: the columns {', '.join(table.columns)}")
+            f"{source}, line 1: no column {', '.join(missing)}{hint}. Received: the columns {', '.join(table.columns)}"
+        )
     if table.empty:
         raise ValueError(f"{source}: prices are needed. Received: a header with no rows")
 
@@ -169,13 +173,11 @@ def _require(table, names, source):
 def _one_ticker(table, ticker, source):
     if "Ticker" not in table:
         if ticker is not None:
-            raise ValueError(
-                f"{source}: there is no Ticker column; leave `ticker` out. Received: {ticker!r}")
+            raise ValueError(f"{source}: there is no Ticker column; leave `ticker` out. Received: {ticker!r}")
         return table
     known = sorted(table["Ticker"].unique())
     if ticker not in known:
-        raise ValueError(
-            f"{source}: `ticker` must be one of {', '.join(known)}. Received: {ticker!r}")
+        raise ValueError(f"{source}: `ticker` must be one of {', '.join(known)}. Received: {ticker!r}")
     return table[table["Ticker"] == ticker]
 
 
@@ -187,15 +189,16 @@ def _dated(table, source):
     bad = table.index[table["when"].isna()]
     if len(bad):
         raise ValueError(
-            f"{source}, line {bad[0]}: a date must be written YYYY-MM-DD. "
-            f"Received: {table['Date'][bad[0]]!r}")
+            f"{source}, line {bad[0]}: a date must be written YYYY-MM-DD. Received: {table['Date'][bad[0]]!r}"
+        )
     steps = table["when"].diff()
     bad = table.index[steps <= pd.Timedelta(0)]
     if len(bad):
         fault = "is there twice" if steps[bad[0]] == pd.Timedelta(0) else "is out of order"
         raise ValueError(
             f"{source}, line {bad[0]}: the date {fault}; sort the rows by date and keep one row "
-            f"a day. Received: {table['Date'][bad[0]]!r}")
+            f"a day. Received: {table['Date'][bad[0]]!r}"
+        )
     return table
 
 
@@ -229,7 +232,8 @@ def _check_daily(days, source):
         raise ValueError(
             f"{source}: daily prices are needed; fetch the file with a row for each trading day. "
             f"Received: a median gap of {gap:g} days from {days.iloc[0]:%Y-%m-%d} to "
-            f"{days.iloc[-1]:%Y-%m-%d}")
+            f"{days.iloc[-1]:%Y-%m-%d}"
+        )
 
 
 def _closes(table, column, source):

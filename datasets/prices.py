@@ -4,6 +4,7 @@ The S&P 500 that ships inside the `arch` package needs no download; any CSV with
 Close column works as well. Two targets are on offer: the next day's return ("price"), and the
 next day's log range ("volatility"), the quantity of the two that can be forecast.
 """
+
 import dataclasses
 
 import numpy as np
@@ -56,8 +57,19 @@ class PriceData:
     splits: dict
 
 
-def load(name_or_path="sp500", data_dir=None, target="price", window=60, column="Close",
-         ticker=None, batch_size=64, start=None, end=None, train=0.70, validation=0.15):
+def load(
+    name_or_path="sp500",
+    data_dir=None,
+    target="price",
+    window=60,
+    column="Close",
+    ticker=None,
+    batch_size=64,
+    start=None,
+    end=None,
+    train=0.70,
+    validation=0.15,
+):
     """Reads prices and cuts them into windows, split by date.
 
     A window is `window` consecutive days of features; its targets are the target column of the
@@ -83,17 +95,24 @@ def load(name_or_path="sp500", data_dir=None, target="price", window=60, column=
     columns = features(frame, target)
     first_days = _first_days(len(columns), window, train, validation, target)
     _check_changes(frame, columns, first_days)
-    ends = {"train": first_days["validation"], "validation": first_days["test"],
-            "test": len(columns)}
+    ends = {"train": first_days["validation"], "validation": first_days["test"], "test": len(columns)}
     position = columns.columns.get_loc(TARGETS[target])
-    arrays = {name: _windows(columns.to_numpy("float32"), position, window, first, ends[name])
-              for name, first in first_days.items()}
-    training = columns.to_numpy()[:ends["train"]]
+    arrays = {
+        name: _windows(columns.to_numpy("float32"), position, window, first, ends[name])
+        for name, first in first_days.items()
+    }
+    training = columns.to_numpy()[: ends["train"]]
     return PriceData(
-        frame=frame, features=columns, target_column=TARGETS[target], first_days=first_days,
-        arrays=arrays, mean=training.mean(0), variance=training.var(0),
-        dates={name: columns.index[first:ends[name]] for name, first in first_days.items()},
-        splits={name: _batches(*pair, batch_size) for name, pair in arrays.items()})
+        frame=frame,
+        features=columns,
+        target_column=TARGETS[target],
+        first_days=first_days,
+        arrays=arrays,
+        mean=training.mean(0),
+        variance=training.var(0),
+        dates={name: columns.index[first : ends[name]] for name, first in first_days.items()},
+        splits={name: _batches(*pair, batch_size) for name, pair in arrays.items()},
+    )
 
 
 def features(frame, target):
@@ -131,8 +150,8 @@ def _ranges(frame):
     missing = [name for name in ("High", "Low") if name not in frame]
     if missing:
         raise ValueError(
-            f"{source}: the volatility target needs the columns High and Low. "
-            f"Received: {', '.join(frame.columns)}")
+            f"{source}: the volatility target needs the columns High and Low. Received: {', '.join(frame.columns)}"
+        )
     _check_highs_and_lows(frame, source)
     ranges = np.log(frame["High"] / frame["Low"])
     flat = ranges == 0
@@ -140,15 +159,18 @@ def _ranges(frame):
         raise ValueError(
             f"{source}, {flat.idxmax():%Y-%m-%d}: High equals Low, so there is no range to "
             f"forecast; {_start_after_flat_days(flat)}. "
-            f"Received: {flat.sum()} such days of {len(flat)}")
+            f"Received: {flat.sum()} such days of {len(flat)}"
+        )
     return ranges.mask(flat, ranges.mask(flat).cummin().ffill())
 
 
 def _check_highs_and_lows(frame, source):
-    bad = frame.index[~((frame["Low"] >= LOWEST) & (frame["High"] >= frame["Low"])
-                        & (frame["High"] <= HIGHEST))]
-    faults = [(line, name, text) for name, (line, day, text) in frame.attrs.get("faults", {}).items()
-              if name in ("High", "Low") and day in bad]
+    bad = frame.index[~((frame["Low"] >= LOWEST) & (frame["High"] >= frame["Low"]) & (frame["High"] <= HIGHEST))]
+    faults = [
+        (line, name, text)
+        for name, (line, day, text) in frame.attrs.get("faults", {}).items()
+        if name in ("High", "Low") and day in bad
+    ]
     if faults:
         raise not_a_price(source, *min(faults))
     if len(bad):
@@ -156,7 +178,8 @@ def _check_highs_and_lows(frame, source):
         raise ValueError(
             f"{source}, {bad[0]:%Y-%m-%d}: the volatility target needs prices from 1e-100 to "
             "1e100 with High >= Low > 0; correct the file, or pass a `start` after "
-            f"{bad[-1]:%Y-%m-%d}, the last such day. Received: High {row['High']}, Low {row['Low']}")
+            f"{bad[-1]:%Y-%m-%d}, the last such day. Received: High {row['High']}, Low {row['Low']}"
+        )
 
 
 def _start_after_flat_days(flat):
@@ -179,7 +202,8 @@ def _first_days(days, window, train, validation, target):
     if not (train > 0 and validation > 0 and train + validation < 1):
         raise ValueError(
             "`train` and `validation` must be positive shares that leave room for the test part. "
-            f"Received: train={train}, validation={validation}")
+            f"Received: train={train}, validation={validation}"
+        )
     first, second = int(train * days), int((train + validation) * days)
     rivals_days = RIVALS_DAYS if target == "volatility" else 0
     if first < max(window + 1, rivals_days) or min(second - first, days - second) < ASSESSED_DAYS:
@@ -188,10 +212,12 @@ def _first_days(days, window, train, validation, target):
             ((window + 1) / train, "for a window to train on; pass a smaller `window` or"),
             (rivals_days / train, f"to fit rivals on {rivals_days} training days; pass"),
             (ASSESSED_DAYS / validation, f"to leave {ASSESSED_DAYS} days to validate; pass"),
-            (ASSESSED_DAYS / (1 - train - validation), f"to leave {ASSESSED_DAYS} days to test; pass"))
+            (ASSESSED_DAYS / (1 - train - validation), f"to leave {ASSESSED_DAYS} days to test; pass"),
+        )
         raise ValueError(
             f"Too few rows for windows of {window} days: about {int(np.ceil(needed)) + 2} are needed "
-            f"{purpose} a longer file. Received: {days + 1} rows")
+            f"{purpose} a longer file. Received: {days + 1} rows"
+        )
     return {"train": window, "validation": first, "test": second}
 
 
@@ -199,20 +225,24 @@ def _check_changes(frame, columns, first_days):
     """Raises where nothing changes: there is nothing to learn, or tomorrow = today makes no error."""
     first, second = first_days["validation"], first_days["test"]
     levels = columns.drop(columns="return").assign(Close=frame["Close"])
-    for part, table in (("training", columns.iloc[:first]), ("validation", levels.iloc[first:second]),
-                        ("test", levels.iloc[second:])):
+    for part, table in (
+        ("training", columns.iloc[:first]),
+        ("validation", levels.iloc[first:second]),
+        ("test", levels.iloc[second:]),
+    ):
         for name, values in table.items():
             if values.std(ddof=0) <= ROUNDING * abs(values.mean()):
                 raise ValueError(
                     f"{frame.attrs['source']}: {ORIGINS.get(name, name)} does not change in the "
                     f"{part} part (variance 0); correct the file, or choose other dates with `start` "
                     f"and `end`. Received: {values.iloc[0]:g} on all {len(values)} days from "
-                    f"{table.index[0]:%Y-%m-%d} to {table.index[-1]:%Y-%m-%d}")
+                    f"{table.index[0]:%Y-%m-%d} to {table.index[-1]:%Y-%m-%d}"
+                )
 
 
 def _windows(values, position, window, first, end):
     """Returns the windows whose last targets are the days `first` to `end - 1`."""
-    days = values[first - window:end]
+    days = values[first - window : end]
     views = np.lib.stride_tricks.sliding_window_view(days, window, axis=0)
     inputs = np.ascontiguousarray(views[:-1].transpose(0, 2, 1))
     targets = np.ascontiguousarray(views[1:, position, :, None])

@@ -10,8 +10,8 @@ import typer
 
 import layers
 
-PLAIN = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
-app = typer.Typer(help="Recurrent cells for Keras, one idea a file.", no_args_is_help=True, add_completion=False, **PLAIN)
+PLAIN = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+app = typer.Typer(help="Recurrent cells for Keras, one idea a file.", no_args_is_help=True, **PLAIN)
 
 
 def module_of(name):
@@ -69,7 +69,9 @@ def copy(
         typer.echo(f"wrote {path}")
     for name in names:
         typer.echo(f"from {module_of(name)} import {name}  # with {folder} as the working folder or on the Python path")
-    typer.echo(f"cd {shlex.quote(str(folder))} && python -m pytest " + " ".join(f"test_{module_of(name)}.py" for name in names))
+    typer.echo(
+        f"cd {shlex.quote(str(folder))} && python -m pytest " + " ".join(f"test_{module_of(name)}.py" for name in names)
+    )
 
 
 def fail(message, received):

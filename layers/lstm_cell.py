@@ -29,8 +29,8 @@ class LSTMCell(keras.layers.Layer):
         bias: b, shape (4 * units,); absent with `use_bias=False`.
 
     Arguments, defaults, weights and states are those of `keras.layers.LSTMCell`, so weights and configs move both ways.
-    `dropout` masks the input, `recurrent_dropout` masks h_{t-1}, each with one mask for all gates and for the whole
-    sequence (Gal & Ghahramani 2016); with `recurrent_dropout` the built-in one draws one a gate. `keras.layers.RNN` begins a new sequence,
+    `dropout` masks the input, `recurrent_dropout` masks h_{t-1}, each with one mask for all gates (the built-in cell
+    then draws one a gate) and for the whole sequence (Gal & Ghahramani 2016). `keras.layers.RNN` begins a new sequence,
     with new masks, when it asks for the initial state; where that comes from outside (stateful layers, decoders), the
     masks change with every update of the weights.
 

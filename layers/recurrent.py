@@ -1,4 +1,4 @@
-"""A recurrent layer for cells that state their linear parts and their element-wise part apart: fast, with own gradient."""
+"""A fast recurrent layer, with a gradient of its own, for cells that state their linear parts and the rest apart."""
 
 import os
 
@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("rnn_recipes")
 class RNN(keras.layers.RNN):
-    """`keras.layers.RNN`, with the same arguments and results, that trains in a fraction of its time on a CPU.
+    """`keras.layers.RNN` with the same arguments and results, faster on a CPU: see results/ for by how much.
 
     It needs nothing but what a cell of this project states anyway:
 
@@ -20,18 +20,20 @@ class RNN(keras.layers.RNN):
     back-propagation through time (Werbos 1990) with one vector-Jacobian product of `step` and of `recur` a timestep,
     while the gradients of all weights in `project` and `recur` are one matrix product each, after the loop.
 
-    It runs on Keras's TensorFlow backend. On others, in mixed precision, with `unroll=True`, or around a cell without the
-    three, this layer is keras.layers.RNN, at its speed.
+    It runs on Keras's TensorFlow backend. On others, in mixed precision, with `unroll=True`, or around a cell without
+    the three, this layer is keras.layers.RNN, at its speed. `dropout_masks(x, h)` of a cell that has dropout gives what
+    to multiply the inputs and h with, for a whole sequence.
     """
 
     def __init__(self, cell, **kwargs):
         super().__init__(cell, **kwargs)
-        self.supports_jit = False  # it compiles its own loops, once a length; a whole step would be compiled once a batch
+        if keras.backend.backend() == "tensorflow":
+            self.supports_jit = False  # it compiles its own loops; Keras would compile the whole step for each length
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         cells = getattr(self.cell, "cells", [self.cell])
         for cell in cells:
-            if training and (getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0)):
+            if training and _drops(cell):
                 cell.seed_generator.next()  # new masks, also where the first state comes from outside
         if keras.backend.backend() != "tensorflow" or self.unroll or not all(_can_be_split(cell) for cell in cells):
             return super().inner_loop(sequences, initial_state, mask, training)
@@ -47,7 +49,7 @@ class RNN(keras.layers.RNN):
             x, final = _run(cell, x, list(states) if nested else [states], mask, training, keep)
             finals.append(final if nested else final[0])
         last = keras.tree.flatten(finals[-1])[0]
-        if mask is not None:  # as keras.layers.RNN: zero, or the last output, which before the first valid step is zero
+        if mask is not None:  # as in Keras: zero, or the last output, which before the first valid step is zero
             valid = mask if self.zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), 0) > 0
             last = ops.where(valid[-1], last, ops.zeros_like(last))
             x = x if x is None else ops.where(valid, x, ops.zeros_like(x))
@@ -56,8 +58,12 @@ class RNN(keras.layers.RNN):
 
 
 def _can_be_split(cell):
-    same_dtype = cell.compute_dtype == cell.variable_dtype  # in mixed precision Keras casts weights in its own calls only
+    same_dtype = cell.compute_dtype == cell.variable_dtype  # Keras casts weights in its own calls only
     return same_dtype and all(hasattr(cell, name) for name in ("project", "recur", "step"))
+
+
+def _drops(cell):
+    return hasattr(cell, "dropout_masks") and (cell.dropout or cell.recurrent_dropout)
 
 
 def _run(cell, x, states, mask, training, keep):
@@ -65,15 +71,17 @@ def _run(cell, x, states, mask, training, keep):
     import tensorflow as tf
 
     x = ops.cast(x, cell.compute_dtype)
-    if training and (getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0)):
+    if training and _drops(cell):
         mask_x, mask_h = cell.dropout_masks(x[0], states[0])
         x = x * mask_x
     else:
         mask_h = None
-    sequence = _Sequence(cell, len(states), training, keep, compiled=x.shape[0] is not None and not tf.executing_eagerly())
-    # XLA runs a loop on one core, so each core gets a part of the batch.
+    compiled = x.shape[0] is not None and not tf.executing_eagerly()
+    sequence = _Sequence(cell, len(states), training, keep, compiled)
+    # XLA runs a loop on one core of a CPU, so each core gets a part of the batch.
+    cores = 1 if tf.config.list_logical_devices("GPU") else min(os.cpu_count(), 4)
     batch = x.shape[1] or tf.shape(x)[1]
-    parts = min(os.cpu_count(), 4, x.shape[1] or 4)
+    parts = min(cores, x.shape[1] or cores)
     sizes = [batch * (i + 1) // parts - batch * i // parts for i in range(parts)]
 
     def split(tensor, axis):
@@ -122,6 +130,9 @@ class _Sequence:
         return keras.StatelessScope(state_mapping=list(zip(self.variables, tensors)))
 
     def _forward(self, wx, states, weights, mask, mask_h, save):
+        if save:
+            self.additive = self._is_additive(wx[0], states, weights)
+
         def body(states, element):
             wx_t, valid = element
             with self.weights(weights):
@@ -129,9 +140,22 @@ class _Sequence:
                 new = self.cell.step(wx_t, uh_t, states)
             if valid is not None:
                 new = [ops.where(valid, a, b) for a, b in zip(new, states)]
-            return new, [*new, uh_t] if save else new[: self.keep]
+            if not save:
+                return new, new[: self.keep]
+            return new, [*new, wx_t + uh_t if self.additive else uh_t]
 
         return _scan(body, list(states), [wx, mask])
+
+    def _is_additive(self, wx_t, states, weights):
+        """Whether the step sees only the sum of both parts: then one array is saved instead of two."""
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape, self.weights(weights):
+            uh_t = self.cell.recur(states[0])
+            tape.watch([wx_t, uh_t])
+            new = self.cell.step(wx_t, uh_t, states)
+        d_wx, d_uh = tape.gradient(new, [wx_t, uh_t])
+        return d_wx is d_uh
 
     def _backward(self, d_outputs, d_finals, wx, states, weights, mask, mask_h, saved):
         import tensorflow as tf
@@ -141,15 +165,15 @@ class _Sequence:
 
         def body(carry, element):
             d_states, d_weights = list(carry[: self.n]), carry[self.n :]
-            wx_t, uh_t, d_out, valid, *states = element
+            uh_t, wx_t, d_out, valid, *states = element
+            wx_t = tf.zeros_like(uh_t) if self.additive else wx_t
             if d_out is not None:
                 d_states[0] += d_out
             d_new = d_states if valid is None else [tf.where(valid, d, tf.zeros_like(d)) for d in d_states]
             with tf.GradientTape() as tape, self.weights(weights):
                 tape.watch([wx_t, uh_t, *states, *weights])
                 new = self.cell.step(wx_t, uh_t, states)
-            sources = [wx_t, uh_t, *states]
-            d_wx, d_uh, *rest = tape.gradient(new, sources + list(weights), d_new)
+            d_wx, d_uh, *rest = tape.gradient(new, [wx_t, uh_t, *states, *weights], d_new)
             d_previous = [tf.zeros_like(s) if d is None else d for s, d in zip(states, rest[: self.n])]
             with tf.GradientTape() as tape, self.weights(weights):
                 h = states[0] if mask_h is None else states[0] * mask_h
@@ -163,7 +187,9 @@ class _Sequence:
             return [*d_previous, *d_weights], [d_wx] if d_wx is d_uh else [d_wx, d_uh]
 
         start = [*d_finals, *(tf.zeros_like(w) for w in weights)]
-        carry, d_linear = _scan(body, start, [wx, uh, d_outputs, mask, *previous], reverse=True)
+        carry, d_linear = _scan(
+            body, start, [uh, None if self.additive else wx, d_outputs, mask, *previous], reverse=True
+        )
         h = previous[0] if mask_h is None else previous[0] * mask_h
         with tf.GradientTape() as tape, self.weights(weights):
             tape.watch(list(weights))
@@ -182,7 +208,9 @@ def _scan(body, carry, sequences, reverse=False):
 
     length = sequences[0].shape[0] or tf.shape(sequences[0])[0]
     live = [s for s in sequences if s is not None]
-    arrays = [tf.TensorArray(s.dtype, length, element_shape=s.shape[1:], clear_after_read=False).unstack(s) for s in live]
+    arrays = [
+        tf.TensorArray(s.dtype, length, element_shape=s.shape[1:], clear_after_read=False).unstack(s) for s in live
+    ]
 
     def elements(values):
         values = iter(values)

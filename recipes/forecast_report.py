@@ -50,8 +50,8 @@ def mase(actual, forecast, training):
     training = np.asarray(training, "float64")
     if training.ndim != 1 or len(training) < 2:
         raise ValueError(
-            "`training` must be a series of at least 2 days. "
-            f"Received: an array of shape {training.shape}")
+            f"`training` must be a series of at least 2 days. Received: an array of shape {training.shape}"
+        )
     return _ratio(mae(actual, forecast), float(np.abs(np.diff(training)).mean()))
 
 
@@ -132,13 +132,11 @@ def diebold_mariano(loss_a, loss_b, horizon=1):
     loss_a, loss_b = _pair(loss_a=loss_a, loss_b=loss_b)
     difference, days = loss_a - loss_b, len(loss_a)
     if not 1 <= horizon < days:
-        raise ValueError(
-            f"`horizon` must lie between 1 and the {days} days less one. Received: {horizon}")
+        raise ValueError(f"`horizon` must lie between 1 and the {days} days less one. Received: {horizon}")
     if not difference.any():
         return 0.0, 1.0
     lags = max(horizon - 1, int(4 * (days / 100) ** (2 / 9)))
-    mean = sm.OLS(difference, np.ones(days)).fit(
-        cov_type="HAC", cov_kwds={"maxlags": lags})
+    mean = sm.OLS(difference, np.ones(days)).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
     correction = (days + 1 - 2 * horizon + horizon * (horizon - 1) / days) / days
     statistic = float(mean.tvalues[0] * np.sqrt(correction))
     return statistic, float(2 * stats.t.sf(abs(statistic), days - 1))
@@ -154,8 +152,8 @@ def bootstrap_interval(loss, rival_loss, seed=0, repeats=2000, level=0.95):
     length = max(1.0, float(optimal_block_length(losses)["stationary"].max()))
     bootstrap = StationaryBootstrap(length, losses, seed=seed)
     low, high = bootstrap.conf_int(
-        lambda drawn: loss_ratio(drawn[:, 0], drawn[:, 1]), repeats, method="percentile",
-        size=level)[:, 0]
+        lambda drawn: loss_ratio(drawn[:, 0], drawn[:, 1]), repeats, method="percentile", size=level
+    )[:, 0]
     return float(low), float(high)
 
 
@@ -169,7 +167,8 @@ def _pair(**arrays):
         if not np.isfinite(array).all():
             raise ValueError(
                 f"`{name}` must be finite; leave out the days before the first forecast. "
-                f"Received: {array[~np.isfinite(array)][0]}")
+                f"Received: {array[~np.isfinite(array)][0]}"
+            )
     return tuple(arrays.values())
 
 

@@ -1,6 +1,6 @@
 """Published results: one JSON a run under results/, and README's table made from them.
 
-    python recipes/results.py            put the table into README.md
+python recipes/results.py            put the table into README.md
 """
 
 import json

@@ -38,7 +38,8 @@ from datasets import prices
 
 RECIPE = "stock_prices"
 NOT_SETTINGS = "run_dir", "resume"
-PUBLISHED = [{"name": "tomorrow = today", "metric": "rmse_ratio_naive", "value": 1, "source": "by definition"}]
+NAIVE = {"name": "tomorrow = today", "metric": "rmse_ratio_naive", "value": 1, "source": "by definition"}
+PUBLISHED = {"price": [NAIVE], "volatility": []}
 SURPRISES = "training_surprises.npy"
 app = common.command_line(__doc__)
 
@@ -116,8 +117,7 @@ def forecasts(model, data, split):
 
 def assess(model, data):
     """Score the test part: a dict of metrics, and the daily losses of the model and its main rival."""
-    assess_target = assess_price if data.target_column == "return" else assess_volatility
-    return assess_target(model, data)
+    return (assess_price if data.target_column == "return" else assess_volatility)(model, data)
 
 
 def assess_price(model, data):
@@ -244,11 +244,12 @@ def predict(
     with common.user_errors():
         frame = prices.read(settings["data"], **{name: settings[name] for name in names})
         features = prices.features(frame, settings["target"])
-        if len(features) < settings["window"]:
-            raise ValueError(f"The network looks {settings['window']} days back. Received: {len(features)} days")
-    history = frame, features, settings["window"], run.array(SURPRISES)
-    table, figure = forecast_plots.fan(run.model(), *history, horizon, paths, np.random.default_rng(seed))
-    picture = f"future-{settings['ticker'] or Path(settings['data']).name.split('.')[0]}-{features.index[-1]:%Y-%m-%d}.png"
+        if len(features) < (window := settings["window"]):
+            raise ValueError(f"The network looks {window} days back. Received: {len(features)} days")
+    known = frame, features, window, run.array(SURPRISES)
+    table, figure = forecast_plots.fan(run.model(), *known, horizon, paths, np.random.default_rng(seed))
+    series = settings["ticker"] or Path(settings["data"]).name.split(".")[0]
+    picture = f"future-{series}-{features.index[-1]:%Y-%m-%d}.png"
     run.save_figure(figure, picture)
     print(f"The {horizon} weekdays after {features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
     print(table.to_string(float_format="{:.4g}".format))
@@ -292,8 +293,7 @@ def publish(
     for name in daily[0]:
         ours, rival = (np.mean([losses[name][i] for losses in daily], axis=0) for i in (0, 1))
         intervals[name] = [shape(end) for end in report.bootstrap_interval(ours, rival)]
-    command = f"python recipes/{RECIPE}.py publish --target {target} --seeds {seeds}"
-    published = [p for p in PUBLISHED if p["metric"] in metrics]
+    command, published = f"python recipes/{RECIPE}.py publish --target {target} --seeds {seeds}", PUBLISHED[target]
     print(results.publish(RECIPE, target, command, common.versions(), runs, published, output, intervals))
 
 

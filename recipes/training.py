@@ -151,8 +151,8 @@ def plot_history(run):
 def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):
     """Compare the network of our cells with its twin of built-in layers; prints a table.
 
-    Both get the same random weights, trainable biases included, and the same batches. A gradient is read off one step of
-    plain gradient descent at learning rate 1, which works on every backend.
+    Both get the same random weights, trainable biases included, and the same batches. A gradient is read off one step
+    of plain gradient descent at learning rate 1, which works on every backend.
 
     Args:
         build: a function from a `--cell` name to a model, without dropout; other noise must be seeded.
@@ -173,7 +173,7 @@ def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):
     rows += [(name, ours, twin, 1e-4) for name, ours, twin in zip(names, *gradients)]
     rows += [(f"loss over {steps} steps of training", *losses, 1e-4)]
     table = [(n, np.abs(b).max(), np.abs(a - b).max() / np.abs(b).max(), allowed) for n, a, b, allowed in rows]
-    print(f"{cell} cell in keras.layers.RNN beside the built-in layer: same weights, same batches")
+    print(f"{cell} cell in layers.RNN beside the built-in layer: same weights, same batches")
     print(f"{'':44}{'largest value':>15}{'difference':>13}{'allowed':>10}   (relative)")
     for name, value, difference, allowed in table:
         verdict = "pass" if difference <= allowed else "FAIL"

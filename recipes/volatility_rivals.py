@@ -101,9 +101,10 @@ def _regression(target, columns, train_days, lag):
 def _check_days(series, train_days):
     if not 100 <= train_days <= len(series):
         raise ValueError(
-            f"`train_days` must be at least 100 and at most the {len(series)} days there are. "
-            f"Received: {train_days}")
+            f"`train_days` must be at least 100 and at most the {len(series)} days there are. Received: {train_days}"
+        )
     if not np.isfinite(series.to_numpy()).all():
         raise ValueError(
             f"Every day needs a finite number; fill or drop the others. Received: "
-            f"{series[~np.isfinite(series)].iloc[0]} on {series.index[~np.isfinite(series)][0]}")
+            f"{series[~np.isfinite(series)].iloc[0]} on {series.index[~np.isfinite(series)][0]}"
+        )

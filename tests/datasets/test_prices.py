@@ -8,17 +8,17 @@ import pytest
 from datasets import prices
 
 STOCKS = pathlib.Path(__file__).parents[3] / "shared" / "data" / "stocks"
-needs_stocks = pytest.mark.skipif(
-    not STOCKS.is_dir(), reason="the folder ../shared/data with real prices is missing")
+needs_stocks = pytest.mark.skipif(not STOCKS.is_dir(), reason="the folder ../shared/data with real prices is missing")
 
 
 def simulated(days=300, seed=0):
     random = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, days)))
     spread = np.exp(np.abs(random.normal(0, 0.01, days)) + 1e-3)
-    return pd.DataFrame({"Open": close, "High": close * spread, "Low": close / spread,
-                         "Close": close, "Volume": 1.0},
-                        index=pd.bdate_range("2010-01-04", periods=days, name="Date"))
+    return pd.DataFrame(
+        {"Open": close, "High": close * spread, "Low": close / spread, "Close": close, "Volume": 1.0},
+        index=pd.bdate_range("2010-01-04", periods=days, name="Date"),
+    )
 
 
 def saved(frame, folder, name="simulated.csv"):
@@ -29,8 +29,7 @@ def saved(frame, folder, name="simulated.csv"):
 
 def test_features_by_hand(tmp_path):
     path = tmp_path / "prices.csv"
-    path.write_text("Date,High,Low,Close\n2020-01-02,12,9,11\n2020-01-03,13,10,12\n"
-                    "2020-01-06,12.5,11,11.5\n")
+    path.write_text("Date,High,Low,Close\n2020-01-02,12,9,11\n2020-01-03,13,10,12\n2020-01-06,12.5,11,11.5\n")
     frame = prices.read(path)
     returns = [np.log(12 / 11), np.log(11.5 / 12)]
     ranges = [np.log(np.log(13 / 10)), np.log(np.log(12.5 / 11))]
@@ -53,19 +52,27 @@ def test_a_flat_day_takes_the_smallest_range_so_far():
     assert log_range.iloc[149] > log_range.min() == log_range.iloc[199]
 
 
-@pytest.mark.parametrize("rows, high, low, message", [
-    (slice(0, 40), 0.0, 0.0, r"2010-01-04: .*High >= Low > 0; .* a `start` after 2010-02-26, the"),
-    (slice(7, 8), 1.0, 2.0, r"2010-01-13: .*Received: High 1.0, Low 2.0"),
-    (slice(7, 8), np.nan, 2.0, r"2010-01-13: .*Received: High nan"),
-    (slice(7, 8), np.inf, 2.0, r"2010-01-13: .*Received: High inf"),
-    (slice(7, 8), 1e101, 2.0, r"2010-01-13: .*from 1e-100 to 1e100.*Received: High 1e\+101"),
-    (slice(7, 8), 1.0, 1e-101, r"2010-01-13: .*from 1e-100 to 1e100.*Received: .*Low 1e-101"),
-    (slice(0, 40), 1.0, 1.0, r"2010-01-04: High equals Low, .*pass `start` 2010-03-01 or later. "
-                             r"Received: 40 such days of 300"),
-    (slice(0, 1), 1.0, 1.0, r"pass `start` 2010-01-05 or later"),
-    (slice(100, 104), 1.0, 1.0, r"2010-05-24: High equals Low.*Received: 4 such days of 300"),
-    (slice(0, 300), 1.0, 1.0, r"use prices with highs and lows. Received: 300 such days of 300"),
-])
+@pytest.mark.parametrize(
+    "rows, high, low, message",
+    [
+        (slice(0, 40), 0.0, 0.0, r"2010-01-04: .*High >= Low > 0; .* a `start` after 2010-02-26, the"),
+        (slice(7, 8), 1.0, 2.0, r"2010-01-13: .*Received: High 1.0, Low 2.0"),
+        (slice(7, 8), np.nan, 2.0, r"2010-01-13: .*Received: High nan"),
+        (slice(7, 8), np.inf, 2.0, r"2010-01-13: .*Received: High inf"),
+        (slice(7, 8), 1e101, 2.0, r"2010-01-13: .*from 1e-100 to 1e100.*Received: High 1e\+101"),
+        (slice(7, 8), 1.0, 1e-101, r"2010-01-13: .*from 1e-100 to 1e100.*Received: .*Low 1e-101"),
+        (
+            slice(0, 40),
+            1.0,
+            1.0,
+            r"2010-01-04: High equals Low, .*pass `start` 2010-03-01 or later. "
+            r"Received: 40 such days of 300",
+        ),
+        (slice(0, 1), 1.0, 1.0, r"pass `start` 2010-01-05 or later"),
+        (slice(100, 104), 1.0, 1.0, r"2010-05-24: High equals Low.*Received: 4 such days of 300"),
+        (slice(0, 300), 1.0, 1.0, r"use prices with highs and lows. Received: 300 such days of 300"),
+    ],
+)
 def test_days_without_a_range_are_named(rows, high, low, message):
     frame = simulated(300)
     frame.loc[frame.index[rows], ["High", "Low"]] = [high, low]
@@ -93,8 +100,8 @@ def test_windows_by_hand(tmp_path, target):
         assert inputs.shape == (end - first, 8, values.shape[1])
         assert targets.shape == (end - first, 8, 1)
         for i, last in enumerate(range(first, end)):
-            np.testing.assert_array_equal(inputs[i], values[last - 8:last])
-            np.testing.assert_array_equal(targets[i, :, 0], column[last - 7:last + 1])
+            np.testing.assert_array_equal(inputs[i], values[last - 8 : last])
+            np.testing.assert_array_equal(targets[i, :, 0], column[last - 7 : last + 1])
             assert data.dates[name][i] == dates[last]
     np.testing.assert_allclose(data.mean, data.features.iloc[:140].mean(), rtol=1e-12)
     np.testing.assert_allclose(data.variance, data.features.iloc[:140].var(ddof=0), rtol=1e-12)
@@ -130,7 +137,7 @@ def test_the_future_changes_nothing_before_it(tmp_path, target, trial):
     frame.loc[flat, ["High", "Low"]] = 50.0
     day = int(random.integers(145, 199))  # no earlier than the training part's last day
     changed = frame.copy()
-    changed.iloc[day + 1:] = simulated(200, seed=trial + 100).iloc[day + 1:] * 3
+    changed.iloc[day + 1 :] = simulated(200, seed=trial + 100).iloc[day + 1 :] * 3
     before = prices.load(saved(frame, tmp_path), target=target, window=12)
     after = prices.load(saved(changed, tmp_path, "changed.csv"), target=target, window=12)
     np.testing.assert_array_equal(before.features.iloc[:day], after.features.iloc[:day])
@@ -143,12 +150,15 @@ def test_the_future_changes_nothing_before_it(tmp_path, target, trial):
             np.testing.assert_array_equal(one[known], other[known])
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"window": 120}, r"windows of 120 days: about (\d+) .* a smaller `window` or a longer file\."),
-    ({}, r"windows of 60 days: about (\d+) .* 20 days to validate; pass a longer file\."),
-    ({"train": 0.6, "validation": 0.3}, r"about (\d+) .* 20 days to test; pass a longer file\."),
-    ({"target": "volatility"}, r"about (\d+) .* fit rivals on 100 training days; pass a longer"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"window": 120}, r"windows of 120 days: about (\d+) .* a smaller `window` or a longer file\."),
+        ({}, r"windows of 60 days: about (\d+) .* 20 days to validate; pass a longer file\."),
+        ({"train": 0.6, "validation": 0.3}, r"about (\d+) .* 20 days to test; pass a longer file\."),
+        ({"target": "volatility"}, r"about (\d+) .* fit rivals on 100 training days; pass a longer"),
+    ],
+)
 def test_too_few_rows(tmp_path, arguments, message):
     path = saved(simulated(80), tmp_path)
     with pytest.raises(ValueError, match=message + ".* Received: 80 rows") as error:
@@ -164,11 +174,12 @@ def test_too_few_rows(tmp_path, arguments, message):
 def test_senseless_arguments(tmp_path):
     path = saved(simulated(), tmp_path)
     for arguments, message in (
-            ({"window": 0}, "`window` must be a whole number above 0. Received: 0"),
-            ({"window": 5.5}, "`window` must be a whole number above 0. Received: 5.5"),
-            ({"batch_size": -1}, "`batch_size` must be a whole number above 0. Received: -1"),
-            ({"train": 0.9, "validation": 0.2}, "Received: train=0.9, validation=0.2"),
-            ({"target": "volume"}, "Received: 'volume'")):
+        ({"window": 0}, "`window` must be a whole number above 0. Received: 0"),
+        ({"window": 5.5}, "`window` must be a whole number above 0. Received: 5.5"),
+        ({"batch_size": -1}, "`batch_size` must be a whole number above 0. Received: -1"),
+        ({"train": 0.9, "validation": 0.2}, "Received: train=0.9, validation=0.2"),
+        ({"target": "volume"}, "Received: 'volume'"),
+    ):
         with pytest.raises(ValueError, match=message):
             prices.load(path, **arguments)
 
@@ -183,18 +194,32 @@ def unchanging(rows, names):
     return frame
 
 
-@pytest.mark.parametrize("rows, names, targets, message", [
-    (slice(0, 210), ["Close"], ["price", "volatility"],
-     r"the return of Close does not change in the training part \(variance 0\).* Received: 0 on all "
-     r"209 days from 2010-01-05 to 2010-10-22"),
-    (slice(0, 210), ["High"], ["volatility"],
-     r"the log range of High and Low does not change in the training part \(variance 0\)"),
-    (slice(210, 255), ["Close"], ["price", "volatility"],
-     r"Close does not change in the validation part.* Received: 100.1 on all 45 days"),
-    (slice(255, 300), ["Close"], ["price", "volatility"], r"Close does not change in the test part"),
-    (slice(255, 300), ["High"], ["volatility"],
-     r"the log range of High and Low does not change in the test part"),
-])
+@pytest.mark.parametrize(
+    "rows, names, targets, message",
+    [
+        (
+            slice(0, 210),
+            ["Close"],
+            ["price", "volatility"],
+            r"the return of Close does not change in the training part \(variance 0\).* Received: 0 on all "
+            r"209 days from 2010-01-05 to 2010-10-22",
+        ),
+        (
+            slice(0, 210),
+            ["High"],
+            ["volatility"],
+            r"the log range of High and Low does not change in the training part \(variance 0\)",
+        ),
+        (
+            slice(210, 255),
+            ["Close"],
+            ["price", "volatility"],
+            r"Close does not change in the validation part.* Received: 100.1 on all 45 days",
+        ),
+        (slice(255, 300), ["Close"], ["price", "volatility"], r"Close does not change in the test part"),
+        (slice(255, 300), ["High"], ["volatility"], r"the log range of High and Low does not change in the test part"),
+    ],
+)
 def test_a_part_that_does_not_change(tmp_path, rows, names, targets, message):
     path = saved(unchanging(rows, names), tmp_path)
     for target in targets:

@@ -19,7 +19,9 @@ def largest_step(layer, optimizer, tokens):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends' gradients are dense anyway")
 def test_built_in_moves_a_repeated_token_too_far():
     """If this fails, Keras was mended, and layers/embedding.py can go."""
-    step = largest_step(keras.layers.Embedding(3, 2, embeddings_initializer="zeros"), keras.optimizers.Adam(0.1), [[1, 1]])
+    step = largest_step(
+        keras.layers.Embedding(3, 2, embeddings_initializer="zeros"), keras.optimizers.Adam(0.1), [[1, 1]]
+    )
     assert step == pytest.approx(0.1414, abs=1e-4)
 
 

@@ -98,7 +98,10 @@ def test_static_shapes_are_kept():
     for batch, length in [(5, 6), (None, 6), (None, None)]:
         inputs = tf.TensorSpec((batch, length, 4))
         shapes = [
-            [y.shape.as_list() for y in tf.function(container(OddCell(3), **options)).get_concrete_function(inputs).outputs]
+            [
+                y.shape.as_list()
+                for y in tf.function(container(OddCell(3), **options)).get_concrete_function(inputs).outputs
+            ]
             for container in (RNN, keras.layers.RNN)
         ]
         assert shapes[0] == shapes[1]

@@ -41,9 +41,7 @@ def outputs_and_gradients(layer, x, mask):
 def test_outputs_and_gradients_are_those_of_the_built_in_layer(masked):
     rng = np.random.default_rng(1)
     x, mask = rng.normal(size=(5, 6, 4)).astype("float32"), rng.random((5, 6)) < 0.6 if masked else None
-    (mine, my_gradients), (theirs, their_gradients) = (
-        outputs_and_gradients(layer, x, mask) for layer in both()
-    )
+    (mine, my_gradients), (theirs, their_gradients) = (outputs_and_gradients(layer, x, mask) for layer in both())
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     for a, b in zip(my_gradients, their_gradients, strict=True):

@@ -39,7 +39,9 @@ def test_unfinished_run_wants_resume_and_the_same_settings(here):
         common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine")
     with pytest.raises(common.Stop, match=r"other settings \(epochs=3, now 4\)"):
         common.Run.begin("prices", {"epochs": 4, "data": Path("a.csv")}, "data", "mine", resume=True)
-    assert common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine", resume=True).path == Path("mine")
+    assert common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine", resume=True).path == Path(
+        "mine"
+    )
 
 
 def test_a_folder_that_is_no_run_is_left_alone(here):
@@ -134,6 +136,7 @@ def test_recipe_runs_beside_another_package_called_datasets(tmp_path):
     for name in ("datasets", "layers"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('the other package')")
-    code = f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r}); runpy.run_path({str(ROOT / 'recipes/stock_prices.py')!r})"
+    recipe = str(ROOT / "recipes/stock_prices.py")
+    code = f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r}); runpy.run_path({recipe!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ import pytest
 
 from recipes import forecast_report as report
 
+
 def test_errors_by_hand():
     actual, forecast, rival = [1, 2, 4], [1, 4, 3], [2, 2, 2]
     assert report.squared_loss(actual, forecast).tolist() == [0, 4, 1]
@@ -44,7 +45,7 @@ def test_parkinson_variance_of_a_random_walk():
 def test_variance_forecasts_of_log_normal_ranges_are_unbiased():
     random = np.random.default_rng(0)
     log_range = random.normal(-4.5, 0.4, 200_000)
-    forecast = report.variance_forecast(np.full_like(log_range, -4.5), 0.4 ** 2)
+    forecast = report.variance_forecast(np.full_like(log_range, -4.5), 0.4**2)
     assert forecast[0] == pytest.approx(report.parkinson_variance(log_range).mean(), rel=0.01)
 
 
@@ -76,9 +77,9 @@ def test_diebold_mariano_by_hand_and_its_sign():
     difference = better - loss
     centred = difference - difference.mean()
     lags = int(4 * 2.5 ** (2 / 9))
-    variance = np.mean(centred ** 2) + 2 * sum(
-        (1 - lag / (lags + 1)) * np.sum(centred[lag:] * centred[:-lag]) / 250
-        for lag in range(1, lags + 1))
+    variance = np.mean(centred**2) + 2 * sum(
+        (1 - lag / (lags + 1)) * np.sum(centred[lag:] * centred[:-lag]) / 250 for lag in range(1, lags + 1)
+    )
     expected = difference.mean() / np.sqrt(variance / 250) * np.sqrt((250 + 1 - 2) / 250)
     statistic, p_value = report.diebold_mariano(better, loss)
     assert statistic == pytest.approx(expected, rel=1e-9)
@@ -119,16 +120,19 @@ def test_bootstrap_interval_widens_with_dependence():
     assert high - low > 2 * (high_iid - low_iid)
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: report.rmse([1, 2], [1]), r"of one shape.*\(2,\).*\(1,\)"),
-    (lambda: report.mae([], []), "not empty"),
-    (lambda: report.rmse([1, np.nan], [1, 2]), "`actual` must be finite.*Received: nan"),
-    (lambda: report.mase([1], [1], [3]), r"at least 2 days.*\(1,\)"),
-    (lambda: report.mase([1], [1], [3, 3]), "rival's error must not be 0"),
-    (lambda: report.qlike([1.0, 0.0], [1.0, 1.0]), "`proxy` must be positive.*Received: 0.0"),
-    (lambda: report.qlike([1.0], [-1.0]), "`forecast` must be positive.*Received: -1.0"),
-    (lambda: report.diebold_mariano([1, 2, 3], [1, 1, 1], 3), "`horizon` .*Received: 3"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: report.rmse([1, 2], [1]), r"of one shape.*\(2,\).*\(1,\)"),
+        (lambda: report.mae([], []), "not empty"),
+        (lambda: report.rmse([1, np.nan], [1, 2]), "`actual` must be finite.*Received: nan"),
+        (lambda: report.mase([1], [1], [3]), r"at least 2 days.*\(1,\)"),
+        (lambda: report.mase([1], [1], [3, 3]), "rival's error must not be 0"),
+        (lambda: report.qlike([1.0, 0.0], [1.0, 1.0]), "`proxy` must be positive.*Received: 0.0"),
+        (lambda: report.qlike([1.0], [-1.0]), "`forecast` must be positive.*Received: -1.0"),
+        (lambda: report.diebold_mariano([1, 2, 3], [1, 1, 1], 3), "`horizon` .*Received: 3"),
+    ],
+)
 def test_what_cannot_be_scored_is_explained(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -118,7 +118,10 @@ def test_resume_refuses_other_data_and_damaged_files(call, capsys):
     assert call("train", "--data", "prices.csv", "--run-dir", "mine", "--resume") == 2
     assert "mine was begun on other data" in capsys.readouterr().err
     write_csv(Path("prices.csv"), frame)
-    for name, content, message in [("checkpoint.npz", "half", "is damaged"), ("config.json", "{", "is missing or damaged")]:
+    for name, content, message in [
+        ("checkpoint.npz", "half", "is damaged"),
+        ("config.json", "{", "is missing or damaged"),
+    ]:
         (run / name).write_text(content)
         assert call("train", "--data", "prices.csv", "--run-dir", "mine", "--resume") == 2
         assert f"mine/{name} {message}" in capsys.readouterr().err

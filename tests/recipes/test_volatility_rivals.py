@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from arch import arch_model
 
-from recipes import forecast_report as report, volatility_rivals
+from recipes import forecast_report as report
+from recipes import volatility_rivals
 
 
 def simulated(days=600, seed=0):
@@ -13,8 +14,9 @@ def simulated(days=600, seed=0):
     for day in range(1, days):
         log_range[day] = -4.5 + 0.8 * (log_range[day - 1] + 4.5) + random.normal(0, 0.3)
     returns = np.exp(log_range) * random.normal(0, 0.6, days)
-    return pd.DataFrame({"log_range": log_range, "return": returns},
-                        index=pd.bdate_range("2010-01-04", periods=days, name="Date"))
+    return pd.DataFrame(
+        {"log_range": log_range, "return": returns}, index=pd.bdate_range("2010-01-04", periods=days, name="Date")
+    )
 
 
 def test_persistence_is_the_day_before():
@@ -31,8 +33,8 @@ def test_har_by_hand(leverage):
     values, falls = features["log_range"].to_numpy(), np.minimum(features["return"].to_numpy(), 0)
     rows = []
     for day in range(22, 600):
-        row = [1.0] + [values[day - lag:day].mean() for lag in (1, 5, 22)]
-        row += [falls[day - lag:day].mean() for lag in (1, 5, 22)] if leverage else []
+        row = [1.0] + [values[day - lag : day].mean() for lag in (1, 5, 22)]
+        row += [falls[day - lag : day].mean() for lag in (1, 5, 22)] if leverage else []
         rows.append(row)
     rows = np.array(rows)
     weights = np.linalg.lstsq(rows[:378], values[22:400], rcond=None)[0]
@@ -45,10 +47,13 @@ def test_har_finds_the_weights_of_its_own_process():
     random = np.random.default_rng(0)
     values = np.zeros(20_000)
     for day in range(22, len(values)):
-        values[day] = (0.3 * values[day - 1] + 0.3 * values[day - 5:day].mean()
-                       + 0.3 * values[day - 22:day].mean() + random.normal(0, 0.1))
-    features = pd.DataFrame({"log_range": values},
-                            index=pd.date_range("1950-01-01", periods=len(values)))
+        values[day] = (
+            0.3 * values[day - 1]
+            + 0.3 * values[day - 5 : day].mean()
+            + 0.3 * values[day - 22 : day].mean()
+            + random.normal(0, 0.1)
+        )
+    features = pd.DataFrame({"log_range": values}, index=pd.date_range("1950-01-01", periods=len(values)))
     forecast = volatility_rivals.har_forecast(features, 15_000)
     assert report.rmse(values[15_000:], forecast.iloc[15_000:]) == pytest.approx(0.1, rel=0.02)
 
@@ -87,8 +92,7 @@ def test_garch_finds_a_simulated_volatility():
     random = np.random.default_rng(0)
     volatility, returns = np.full(6000, 0.01), np.zeros(6000)
     for day in range(1, 6000):
-        volatility[day] = np.sqrt(
-            2e-6 + 0.1 * returns[day - 1] ** 2 + 0.88 * volatility[day - 1] ** 2)
+        volatility[day] = np.sqrt(2e-6 + 0.1 * returns[day - 1] ** 2 + 0.88 * volatility[day - 1] ** 2)
         returns[day] = volatility[day] * random.normal()
     series = pd.Series(returns, pd.date_range("2000-01-01", periods=6000))
     found = volatility_rivals.garch_volatility(series, 5000).to_numpy()
@@ -109,7 +113,7 @@ def test_garch_forecasts_are_calibrated_on_the_training_part():
 @pytest.mark.parametrize("last_known", [399, 450, 598])
 def test_the_future_changes_no_earlier_forecast(rival, last_known):
     features, changed = simulated(), simulated()
-    changed.iloc[last_known + 1:] = simulated(seed=9).iloc[last_known + 1:] * [0.3, 5.0]
+    changed.iloc[last_known + 1 :] = simulated(seed=9).iloc[last_known + 1 :] * [0.3, 5.0]
     before, after = (volatility_rivals.rivals(table, 400)[rival] for table in (features, changed))
     known = last_known + 2  # the day after the last known one is forecast too
     np.testing.assert_array_equal(before.iloc[:known], after.iloc[:known])
@@ -117,12 +121,17 @@ def test_the_future_changes_no_earlier_forecast(rival, last_known):
         assert not np.array_equal(before.iloc[known:], after.iloc[known:])
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: volatility_rivals.har_forecast(simulated(), 50), "`train_days` .* 600 days.*Received: 50"),
-    (lambda: volatility_rivals.garch_forecast(simulated(), 601), "`train_days` .*Received: 601"),
-    (lambda: volatility_rivals.har_forecast(simulated().replace(-4.5, np.nan), 300),
-     "finite number.*Received: nan on 2010-01-04"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: volatility_rivals.har_forecast(simulated(), 50), "`train_days` .* 600 days.*Received: 50"),
+        (lambda: volatility_rivals.garch_forecast(simulated(), 601), "`train_days` .*Received: 601"),
+        (
+            lambda: volatility_rivals.har_forecast(simulated().replace(-4.5, np.nan), 300),
+            "finite number.*Received: nan on 2010-01-04",
+        ),
+    ],
+)
 def test_what_cannot_be_fitted_is_explained(call, message):
     with pytest.raises(ValueError, match=message):
         call()

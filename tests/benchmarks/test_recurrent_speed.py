@@ -1,0 +1,35 @@
+"""The benchmark of recurrent layers, at a size that takes no time."""
+
+import json
+import math
+
+from benchmarks import recurrent_speed
+
+
+def test_every_contender_has_its_numbers(tmp_path, capsys):
+    size = recurrent_speed.Size(3, 4, 2, 5, masked=True)
+    output, figure = tmp_path / "speed.json", tmp_path / "speed.png"
+    recurrent_speed.run(["simple"], {"tiny": size}, 2, output, figure)
+    content = json.loads(output.read_text())
+    report = content["metrics"]["simple"]["tiny"]
+    installed = recurrent_speed.contenders(size)
+    for key, entries in report.items():
+        without = [recurrent_speed.TORCH] if key == "fit" else []
+        assert list(entries) == [name for name in installed if name not in without]
+        assert all(0 < value < math.inf for entry in entries.values() for value in entry.values())
+        assert {value for label, value in entries[recurrent_speed.BASELINE].items() if "ratio" in label} == {1}
+    assert list(report) == list(recurrent_speed.UNITS)
+    assert content["machine"]["gflops"] > 0 and figure.stat().st_size > 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(tuple(installed))]
+    assert {line.split("  ")[0] for line in rows} == {*installed, *(f"keras.layers, {u}" for u in ("ms", "MiB"))}
+
+
+def test_operations_and_limit():
+    """One round at a rate of one operation a millisecond: the share is the operations over the time."""
+    size = recurrent_speed.Size(2, 3, 4, 5)
+    values = {key: {recurrent_speed.BASELINE: [2.0], recurrent_speed.OURS: [1.0]} for key in recurrent_speed.UNITS}
+    report = recurrent_speed.summary(values, "gru", size, 1)
+    forward = 2 * 2 * 3 * (4 + 5) * 3 * 5
+    ours = report["inference"][recurrent_speed.OURS]
+    assert (ours["ratio"], ours["share_of_limit"]) == (0.5, forward)
+    assert report["training"][recurrent_speed.BASELINE]["share_of_limit"] == 3 * forward / 2
