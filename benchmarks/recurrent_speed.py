@@ -243,13 +243,13 @@ def chart(metrics, path, top=2):
 
     figure, grid = plt.subplots(len(metrics), 2, figsize=(14, 4 * len(metrics)), squeeze=False, layout="constrained")
     for (cell, key), axes in zip(itertools.product(metrics, ["training", "inference"]), grid.flat):
-        for i, (contender, color) in enumerate(COLORS.items()):
+        shown = [name for name in COLORS if any(name in report[key] for report in metrics[cell].values())]
+        for i, contender in enumerate(shown):
             heights = [report[key].get(contender, {"ratio": math.nan})["ratio"] for report in metrics[cell].values()]
-            at = np.arange(len(heights)) + 0.11 * (i - len(COLORS) / 2)
-            bars = axes.bar(at, np.minimum(heights, top), 0.1, color=color, label=contender)
+            at = np.arange(len(heights)) + 0.11 * (i - (len(shown) - 1) / 2)
+            bars = axes.bar(at, np.minimum(heights, top), 0.1, color=COLORS[contender], label=contender)
             axes.bar_label(bars, [f"{h:.2g}" if contender == OURS or h > top else "" for h in heights], fontsize=9)
-        axes.set(title=f"{CELLS[cell]}, {key}", ylim=(0, top * 1.1))
-        axes.set_xticks(range(len(metrics[cell])), metrics[cell])
+        axes.set(xticks=range(len(heights)), xticklabels=metrics[cell], ylim=(0, 1.1 * top), title=f"{cell}, {key}")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=12)
     figure.suptitle(f"Time as a ratio to {BASELINE}: lower is faster", fontsize=14)
     figure.savefig(path, dpi=100)

@@ -79,7 +79,7 @@ def table(folder=ROOT / "results"):
         "| recipe | variant | measure | reached: mean ± sd | published | seeds | minutes each | machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for path in sorted(Path(folder).glob("*.json")):
+    for path in sorted(Path(folder).glob("*.*.json")):  # a recipe's; a benchmark's file has no variant
         result = json.loads(path.read_text())
         for name, metric in result["metrics"].items():
             beside = [f"{p['value']} ({p['name']}; {p['source']})" for p in result["published"] if p["metric"] == name]
