@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("rnn_recipes")
 class RNN(keras.layers.RNN):
-    """`keras.layers.RNN` with the same arguments and results, faster on a CPU; benchmarks/recurrent_speed.py says how much.
+    """`keras.layers.RNN` with the same arguments and results, and faster on a CPU (benchmarks/recurrent_speed.py).
 
     It needs nothing but what a cell of this project states anyway:
 

@@ -56,12 +56,16 @@ def _summary(values):
 
 
 def commit():
-    """The checkout's commit, with "+" after it where tracked files differ from it; None outside git."""
+    """The checkout's commit, with "+" after it where tracked files but results differ from it; None outside git."""
     git = lambda *arguments: subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True)
     head = git("rev-parse", "HEAD")
     if head.returncode:
         return None
-    return head.stdout.strip() + ("+" if git("status", "--porcelain", "--untracked-files=no").stdout else "")
+    return head.stdout.strip() + (
+        "+"
+        if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!README.md").stdout
+        else ""
+    )
 
 
 def machine():
