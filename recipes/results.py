@@ -61,11 +61,8 @@ def commit():
     head = git("rev-parse", "HEAD")
     if head.returncode:
         return None
-    return head.stdout.strip() + (
-        "+"
-        if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!README.md").stdout
-        else ""
-    )
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!README.md").stdout
+    return head.stdout.strip() + ("+" if changed else "")
 
 
 def machine():
