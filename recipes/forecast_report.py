@@ -185,9 +185,9 @@ def summary(metrics, comparisons):
         metrics: numbers by name; for a name in `comparisons` also name_low, name_high and name_p.
         comparisons: the names of ratios of the network's loss to a rival's.
     """
-    lines = [f"{'':28}{'value':>9}   95 % interval     Diebold-Mariano p"]
+    lines = [f"{'':32}{'value':>9}   95 % interval     Diebold-Mariano p"]
     for name in [n for n in metrics if not n.endswith(("_low", "_high", "_p"))]:
-        line = f"{name:28}{metrics[name]:9.4f}"
+        line = f"{name:32}{metrics[name]:9.4f}"
         if name in comparisons:
             line += "   [{:.4f}, {:.4f}]{:12.3f}".format(*(metrics[f"{name}_{end}"] for end in ("low", "high", "p")))
         lines.append(line)
