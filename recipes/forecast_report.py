@@ -114,11 +114,6 @@ def qlike_loss(proxy, forecast):
     return ratio - np.log(ratio) - 1
 
 
-def qlike(proxy, forecast):
-    """Returns the mean of `qlike_loss`."""
-    return float(qlike_loss(proxy, forecast).mean())
-
-
 def diebold_mariano(loss_a, loss_b, horizon=1):
     """Tests whether two forecasts have the same expected loss (Diebold and Mariano 1995).
 

@@ -96,9 +96,8 @@ def squared_error(data):
     return loss, last_step
 
 
-def fit(settings, run):
-    """Train from the settings in the run's folder; returns the data and the model of the best epoch."""
-    data = load_data(settings)
+def fit(settings, run, data):
+    """Train from the settings in the run's folder; returns the model of the best epoch."""
     with common.prepare(settings["seed"], settings["strategy"]):
         model = build_model(settings["cell"], settings["units"], data, settings["seed"])
         batches = training.shuffled_batches(data.arrays["train"], settings["batch_size"], settings["seed"])
@@ -106,7 +105,7 @@ def fit(settings, run):
         loss, last_step = squared_error(data)
         model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss, metrics=[last_step])
     training.fit(model, run, batches, settings["epochs"], data.splits["validation"], monitor="val_last_step")
-    return data, model
+    return model
 
 
 def forecasts(model, data, split):
@@ -116,7 +115,7 @@ def forecasts(model, data, split):
 
 
 def assess(model, data):
-    """Score the test part: a dict of metrics, and the daily losses of the model and its main rival."""
+    """Score the test part: metrics, by ratio the daily losses of model and rival, and what makes it of theirs."""
     return (assess_price if data.target_column == "return" else assess_volatility)(model, data)
 
 
@@ -166,9 +165,9 @@ def evaluate_model(model, data, run):
     return compared, metrics, losses, shape
 
 
-def complete(run):
+def complete(run, data):
     """Train from a run's settings, report, and leave its folder finished; returns what `assess` returns."""
-    data, model = fit(run.settings, run)
+    model = fit(run.settings, run, data)
     with common.replacing(run / SURPRISES) as file:
         np.save(file, forecast_plots.surprises(model, data))
     compared, *assessed = evaluate_model(model, data, run)
@@ -177,9 +176,10 @@ def complete(run):
 
 
 def begin(settings, run_dir=None, resume=False):
-    """The run's folder; what the user typed wrong must not leave one behind, so the data is read first."""
-    checksum = hashlib.sha256(load_data(settings).features.to_csv().encode()).hexdigest()
-    return common.Run.begin(RECIPE, settings, checksum, run_dir, resume)
+    """The run's folder and its data, read first, so that what the user typed wrong leaves no folder behind."""
+    data = load_data(settings)
+    checksum = hashlib.sha256(data.features.to_csv().encode()).hexdigest()
+    return common.Run.begin(RECIPE, settings, checksum, run_dir, resume), data
 
 
 @app.command()
@@ -204,8 +204,8 @@ def train(
 ):
     """Train, report and draw; the default."""
     settings = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
-    run = begin(settings, run_dir, resume)
-    complete(run)
+    run, data = begin(settings, run_dir, resume)
+    complete(run, data)
     print(f"\nThe run with its plots is in {run.path}. Next: python recipes/stock_prices.py predict --run {run.path}")
 
 
@@ -257,12 +257,7 @@ def predict(
 
 
 @app.command()
-def verify(
-    target: Target = "volatility",
-    cell: common.Cell = "gru",
-    units: Units = 12,
-    window: Window = 60,
-):
+def verify(target: Target = "volatility", cell: common.Cell = "gru", units: Units = 12, window: Window = 60):
     """Compare with built-in layers.
 
     The same network from both, with the same weights: outputs, every gradient, the loss over a short training. Exits
@@ -285,8 +280,8 @@ def publish(
     now = time.strftime("%Y%m%d-%H%M%S")
     for seed in range(seeds):
         started = time.time()
-        run = begin(defaults() | {"target": target, "seed": seed}, common.RUNS / RECIPE / f"{now}-{target}-seed{seed}")
-        metrics, losses, shape = complete(run)
+        folder = common.RUNS / RECIPE / f"{now}-{target}-seed{seed}"
+        metrics, losses, shape = complete(*begin(defaults() | {"target": target, "seed": seed}, folder))
         runs.append((seed, (time.time() - started) / 60, metrics))
         daily.append(losses)
     intervals = {}

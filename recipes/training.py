@@ -62,7 +62,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         stream = tf.data.Dataset.range(first, epochs).flat_map(make_batches).prefetch(tf.data.AUTOTUNE)
         if importlib.util.find_spec("tensorboard"):
             callbacks = [*callbacks, keras.callbacks.TensorBoard(run / "tensorboard")]
-        print(f"If this is stopped: train --resume --run-dir {run.path} goes on.")
+        print(f"If this is stopped, the same command with --resume --run-dir {run.path} goes on.")
         model.fit(
             stream,
             initial_epoch=first,

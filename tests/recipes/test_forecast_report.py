@@ -51,9 +51,9 @@ def test_variance_forecasts_of_log_normal_ranges_are_unbiased():
 
 def test_qlike_by_hand_and_least_at_the_mean():
     assert report.qlike_loss([2.0, 3.0], [2.0, 1.0]) == pytest.approx([0, 3 - np.log(3) - 1])
-    assert report.qlike([2.0, 3.0], [2.0, 1.0]) == pytest.approx((2 - np.log(3)) / 2)
+    assert report.qlike_loss([2.0, 3.0], [2.0, 1.0]).mean() == pytest.approx((2 - np.log(3)) / 2)
     proxy = np.random.default_rng(0).exponential(size=1000)
-    losses = [report.qlike(proxy, np.full(1000, scale * proxy.mean())) for scale in (0.9, 1, 1.1)]
+    losses = [report.qlike_loss(proxy, np.full(1000, scale * proxy.mean())).mean() for scale in (0.9, 1, 1.1)]
     assert np.argmin(losses) == 1
 
 
@@ -128,8 +128,8 @@ def test_bootstrap_interval_widens_with_dependence():
         (lambda: report.rmse([1, np.nan], [1, 2]), "`actual` must be finite.*Received: nan"),
         (lambda: report.mase([1], [1], [3]), r"at least 2 days.*\(1,\)"),
         (lambda: report.mase([1], [1], [3, 3]), "rival's error must not be 0"),
-        (lambda: report.qlike([1.0, 0.0], [1.0, 1.0]), "`proxy` must be positive.*Received: 0.0"),
-        (lambda: report.qlike([1.0], [-1.0]), "`forecast` must be positive.*Received: -1.0"),
+        (lambda: report.qlike_loss([1.0, 0.0], [1.0, 1.0]), "`proxy` must be positive.*Received: 0.0"),
+        (lambda: report.qlike_loss([1.0], [-1.0]), "`forecast` must be positive.*Received: -1.0"),
         (lambda: report.diebold_mariano([1, 2, 3], [1, 1, 1], 3), "`horizon` .*Received: 3"),
     ],
 )

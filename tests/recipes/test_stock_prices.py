@@ -113,7 +113,7 @@ def test_mirrored_strategy(call):
 def test_resume_refuses_other_data_and_damaged_files(call, capsys):
     frame = prices.read(start="2014-01-01")
     write_csv(Path("prices.csv"), frame)
-    run = stock_prices.begin(stock_prices.defaults() | {"data": "prices.csv"}, "mine")
+    run, _ = stock_prices.begin(stock_prices.defaults() | {"data": "prices.csv"}, "mine")
     write_csv(Path("prices.csv"), frame.iloc[:-50])
     assert call("train", "--data", "prices.csv", "--run-dir", "mine", "--resume") == 2
     assert "mine was begun on other data" in capsys.readouterr().err
