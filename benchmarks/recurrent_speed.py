@@ -58,7 +58,7 @@ COLORS = {OURS: "#d62728", BASELINE: "#f2c14e", JITTED: "#1f4e79", UNROLLED: "#5
 COLORS |= {JAX: "#70ad47", TORCH: "#404040"}
 UNITS = {"training": "ms", "fit": "ms", "inference": "ms", "first_step": "ms", "memory": "MiB"}
 TIMED = ["training", "fit", "inference"]
-SECONDS = 0.25  # of calls in one timing
+SECONDS = 0.12  # of calls in one timing
 process = {}  # in a contender's own process, its calls
 
 

@@ -20,12 +20,13 @@ def module_of(name):
 
 
 def texts(name):
-    """The file and its test as they stand in a copy, by file name: there the module is found by its own name."""
+    """The files and the test as they stand in a copy, by file name: there the module is found by its own name."""
     module = module_of(name)
     folder = pathlib.Path(layers.__file__).parent
     test = (folder.parent / "tests" / "layers" / f"test_{module}.py").read_text(encoding="utf-8")
+    parts = [folder / f"{module}.py", *sorted(folder.glob(f"{module}_*.py"))]  # the latter for one backend each
     return {
-        f"{module}.py": (folder / f"{module}.py").read_text(encoding="utf-8"),
+        **{part.name: part.read_text(encoding="utf-8") for part in parts},
         f"test_{module}.py": re.sub(rf"from layers(\.{module})? import", f"from {module} import", test),
     }
 

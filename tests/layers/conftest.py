@@ -20,10 +20,19 @@ def same_start():
 
 
 @pytest.fixture
-def container(request):
-    """Puts our cells into the one layer or the other; see `pytest_generate_tests`."""
-    import cell_cases
+def container(request, monkeypatch):
+    """Puts our cells into the one layer or the other; see `pytest_generate_tests`.
 
+    Outside a graph, layers.RNN would be keras.layers.RNN: here it takes its own path there too, uncompiled.
+    """
+    import cell_cases
+    import tensorflow as tf
+
+    from layers import recurrent_tensorflow
+
+    compiled = recurrent_tensorflow._compiled
+    monkeypatch.setattr(recurrent_tensorflow, "in_graph", lambda x: True)
+    monkeypatch.setattr(recurrent_tensorflow, "_compiled", lambda f: f if tf.executing_eagerly() else compiled(f))
     cell_cases.chosen[0] = cell_cases.CONTAINERS[request.param]
     yield
     cell_cases.chosen[0] = keras.layers.RNN

@@ -1,6 +1,7 @@
 """The same files on Keras's other backends, each in a process of its own."""
 
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 CASES = ["simple", "lstm", "gru", "gru-reset-before"]
+CONTAINERS = ["keras.layers.RNN", "layers.RNN"]
 CHECKS = [
     "outputs_and_states",
     "masked",
@@ -33,11 +35,12 @@ def errors(request):
     assert ran.returncode == 0, ran.stderr[-4000:]
     result = json.loads(ran.stdout.splitlines()[-1])
     assert result["backend"] == request.param
-    assert result["errors"].keys() == {f"{check} {case}" for check in CHECKS for case in CASES}
+    assert result["errors"].keys() == {" ".join(names) for names in itertools.product(CHECKS, CASES, CONTAINERS)}
     return result["errors"]
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("check", CHECKS)
-def test_backend(errors, check, case):
-    assert not errors[f"{check} {case}"], errors[f"{check} {case}"]
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_backend(errors, check, case, container):
+    assert not errors[f"{check} {case} {container}"], errors[f"{check} {case} {container}"]

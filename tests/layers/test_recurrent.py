@@ -1,6 +1,6 @@
 """layers.RNN differentiates whatever a cell computes, and keeps shapes and files as keras.layers.RNN does."""
 
-import sys
+import importlib
 
 import keras
 import numpy as np
@@ -9,6 +9,8 @@ import tensorflow as tf
 from keras import ops
 
 from layers.recurrent import RNN
+
+fast_path = importlib.import_module(f"{RNN.__module__}_tensorflow")
 
 
 @keras.saving.register_keras_serializable("test_recurrent")
@@ -51,8 +53,11 @@ MASKS = {
 }
 
 
-def results(container, mask, compiled, **options):
-    """Outputs, states, and the gradients of a random mix of them for the inputs, initial states and weights."""
+def results(container, mask, lengths=[6], dynamic=False, **options):
+    """Outputs, states, and the gradients of a random mix of them for the inputs, initial states and weights.
+
+    One list of them for each of the lengths, all from one graph.
+    """
     layer = container(OddCell(3), return_sequences=True, return_state=True, **options)
     layer.build((7, 6, 4))
     rng = np.random.default_rng(0)
@@ -61,35 +66,56 @@ def results(container, mask, compiled, **options):
     mask = None if mask is None else tf.constant(MASKS[mask])
     mix = [tf.constant(rng.normal(size=s), "float32") for s in [(7, 6, 3), (7, 3), (7, 6), (7, 3)]]
 
-    def measure():
+    def measure(x, mask=None):
         watched = [x, *states, *(w.value for w in layer.trainable_weights)]
         with tf.GradientTape() as tape:
             tape.watch(watched)
             outputs = layer(x, mask=mask, initial_state=states)
-            loss = sum(tf.reduce_sum(a * b) for a, b in zip(outputs, mix))
-        return list(outputs), tape.gradient(loss, watched)
+            loss = sum(tf.reduce_sum(a * b) for a, b in zip(outputs, [mix[0][:, : tf.shape(x)[1]], *mix[1:]]))
+        return [*outputs, *tape.gradient(loss, watched)]
 
-    return tf.function(measure, autograph=False)() if compiled else measure()
+    batch, length = (None, None) if dynamic else (7, 6)
+    inputs = [x] if mask is None else [x, mask]
+    signature = [tf.TensorSpec((batch, length, *tensor.shape[2:]), tensor.dtype) for tensor in inputs]
+    measure = tf.function(measure, autograph=False, input_signature=signature)
+    return [measure(*(tensor[:, :n] for tensor in inputs)) for n in lengths]
 
 
-@pytest.mark.parametrize("compiled", [True, False])
+def assert_same(ours, theirs):
+    for mine, reference in zip(ours, theirs, strict=True):
+        assert len(mine) == 4 + 1 + 3 + 5 and all(np.abs(gradient).max() > 1e-3 for gradient in mine[4:])
+        for a, b in zip(mine, reference, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("options", [{}, {"go_backwards": True}, {"zero_output_for_mask": True}])
 @pytest.mark.parametrize("mask", [None, *MASKS])
-def test_gradients_equal_automatic_differentiation(mask, options, compiled):
-    outputs, gradients = results(RNN, mask, compiled, **options)
-    their_outputs, their_gradients = results(keras.layers.RNN, mask, False, **options)
-    assert len(gradients) == 1 + 3 + 5 and all(np.abs(gradient).max() > 1e-3 for gradient in gradients)
-    for ours, theirs in zip([*outputs, *gradients], [*their_outputs, *their_gradients], strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+def test_gradients_equal_automatic_differentiation(mask, options):
+    assert_same(results(RNN, mask, **options), results(keras.layers.RNN, mask, **options))
+
+
+@pytest.mark.parametrize("options", [{}, {"go_backwards": True}])
+@pytest.mark.parametrize("mask", [None, "holes"])
+def test_lengths_known_only_when_the_graph_runs(mask, options):
+    """Sequences are padded for the compiler, which must be seen nowhere."""
+    options |= {"lengths": [5, 6, 3, 2, 4], "dynamic": True}
+    assert_same(results(RNN, mask, **options), results(keras.layers.RNN, mask, **options))
+
+
+def test_few_sizes_are_compiled():
+    lengths = [*range(1, 1000), *range(1000, 80000, 777)]
+    sizes = [int(fast_path._round_up(tf.constant(n))) for n in lengths]
+    assert all(n <= size <= max(3, 1.5 * n) for n, size in zip(lengths, sizes))
+    assert len({*sizes[:999]}) < 20
 
 
 def test_a_cell_without_the_split_works_as_in_keras(monkeypatch):
-    monkeypatch.setattr(sys.modules[RNN.__module__], "_run", None)
+    monkeypatch.setattr(fast_path, "run", None)
     x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
-    ours, theirs = RNN(keras.layers.LSTMCell(3)), keras.layers.LSTM(3)
-    ours(x), theirs(x)
+    ours, theirs = (keras.Sequential([layer]) for layer in (RNN(keras.layers.LSTMCell(3)), keras.layers.LSTM(3)))
+    ours.build(x.shape), theirs.build(x.shape)
     ours.set_weights(theirs.get_weights())
-    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-6)
+    np.testing.assert_allclose(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), atol=1e-6)
 
 
 def test_static_shapes_are_kept():
