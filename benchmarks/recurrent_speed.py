@@ -1,6 +1,6 @@
 """How fast recurrent layers are on this machine's CPU: layers.RNN beside what else a Keras user could take.
 
-    python benchmarks/recurrent_speed.py                             everything, about an hour on two cores
+    python benchmarks/recurrent_speed.py                             everything, about 25 minutes on two cores
     python benchmarks/recurrent_speed.py --cells lstm --sizes s20,m  a part of it
 
 training    one step: forward, mean squared error of the last output, backward, Adam, in one tf.function

@@ -1,6 +1,6 @@
 """Published results: one JSON a run under results/, and README's table made from them.
 
-python recipes/results.py            put the table into README.md
+python recipes/results.py            put the tables into README.md
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- results: made by recipes/results.py -->\n", "<!-- end of results -->\n"
+BEGIN, END = "<!-- {}: made by recipes/results.py -->\n", "<!-- end of {} -->\n"
 
 
 def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None):
@@ -102,13 +102,28 @@ def _interval(metric):
     return " [{:.3f}, {:.3f}]".format(*metric["interval"]) if "interval" in metric else ""
 
 
-def readme_with_table(text, rows):
-    """README's text with the table between its two marks replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + rows + END + after
+def speed_table(path=ROOT / "results" / "recurrent_speed.json"):
+    """The Markdown table of layers.RNN's times as ratios to the built-in layer's, by cell, measure and size."""
+    result = json.loads(Path(path).read_text())
+    lines = [
+        "| layers.RNN / keras.layers | " + " | ".join(result["sizes"]) + " |",
+        "|---" * (1 + len(result["sizes"])) + "|",
+    ]
+    for cell, sizes in result["metrics"].items():
+        for measure in next(iter(sizes.values())):
+            ratios = [f"{size[measure]['layers.RNN']['ratio']:.2f}" for size in sizes.values()]
+            lines.append(f"| {cell}, {measure.replace('_', ' ')} | " + " | ".join(ratios) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def readme_with(text, name, rows):
+    """README's text with the table between the two marks of a name replaced."""
+    before, _, rest = text.partition(BEGIN.format(name))
+    _, _, after = rest.partition(END.format(name))
+    return before + BEGIN.format(name) + rows + END.format(name) + after
 
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    readme.write_text(readme_with_table(readme.read_text(), table()))
+    text = readme_with(readme.read_text(), "results", table())
+    readme.write_text(readme_with(text, "speed", speed_table()))

@@ -127,8 +127,9 @@ def test_results_file_and_table(tmp_path):
 
 def test_readme_shows_the_results_that_lie_in_results():
     text = (ROOT / "README.md").read_text()
-    assert results.BEGIN in text and results.END in text
-    assert text == results.readme_with_table(text, results.table()), "run: python recipes/results.py"
+    for name, rows in ("results", results.table()), ("speed", results.speed_table()):
+        assert results.BEGIN.format(name) in text and results.END.format(name) in text
+        assert text == results.readme_with(text, name, rows), "run: python recipes/results.py"
 
 
 def test_recipe_runs_beside_another_package_called_datasets(tmp_path):
