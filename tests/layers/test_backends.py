@@ -41,6 +41,6 @@ def errors(request):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("container", CONTAINERS)
-def test_backend(errors, check, case, container):
-    assert not errors[f"{check} {case} {container}"], errors[f"{check} {case} {container}"]
+@pytest.mark.parametrize("layer", CONTAINERS)
+def test_backend(errors, check, case, layer):
+    assert not errors[f"{check} {case} {layer}"], errors[f"{check} {case} {layer}"]
