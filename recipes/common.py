@@ -2,10 +2,12 @@
 
 import contextlib
 import importlib.metadata
+import inspect
 import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,7 @@ CELLS = {"simple": SimpleRNNCell, "lstm": LSTMCell, "gru": GRUCell}
 BUILT_IN = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 CELL_NAMES = [*CELLS, *(f"builtin-{name}" for name in BUILT_IN)]
 RUNS = Path("runs")
+NOT_SETTINGS = "run_dir", "resume"  # flags that do not change what a run computes
 
 
 class Stop(Exception):
@@ -55,6 +58,12 @@ Strategy = Annotated[
     str,
     typer.Option(help="none, or mirrored: the batch split over all GPUs.", callback=one_of(["none", "mirrored"])),
 ]
+
+
+def defaults(train):
+    """The settings of a recipe's `train` command without flags."""
+    parameters = inspect.signature(train).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in NOT_SETTINGS}
 
 
 def command_line(doc):
@@ -189,7 +198,9 @@ class Run:
             file.write(json.dumps(content, indent=2).encode())
 
     def save_figure(self, figure, name):
-        figure.savefig(self / name, dpi=120, bbox_inches="tight")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # words in scripts the font lacks are drawn as boxes
+            figure.savefig(self / name, dpi=120, bbox_inches="tight")
         plt.close(figure)
 
 

@@ -18,7 +18,6 @@ Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with 
 """
 
 import hashlib
-import inspect
 import math
 import sys
 import time
@@ -37,7 +36,6 @@ import typer
 from datasets import prices
 
 RECIPE = "stock_prices"
-NOT_SETTINGS = "run_dir", "resume"
 NAIVE = {"name": "tomorrow = today", "metric": "rmse_ratio_naive", "value": 1, "source": "by definition"}
 PUBLISHED = {"price": [NAIVE], "volatility": []}
 SURPRISES = "training_surprises.npy"
@@ -203,16 +201,10 @@ def train(
     strategy: common.Strategy = "none",
 ):
     """Train, report and draw; the default."""
-    settings = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
+    settings = {name: value for name, value in locals().items() if name not in common.NOT_SETTINGS}
     run, data = begin(settings, run_dir, resume)
     complete(run, data)
     print(f"\nThe run with its plots is in {run.path}. Next: python recipes/stock_prices.py predict --run {run.path}")
-
-
-def defaults():
-    """The settings of `train` without flags."""
-    parameters = inspect.signature(train).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters if parameter.name not in NOT_SETTINGS}
 
 
 @app.command()
@@ -281,7 +273,7 @@ def publish(
     for seed in range(seeds):
         started = time.time()
         folder = common.RUNS / RECIPE / f"{now}-{target}-seed{seed}"
-        metrics, losses, shape = complete(*begin(defaults() | {"target": target, "seed": seed}, folder))
+        metrics, losses, shape = complete(*begin(common.defaults(train) | {"target": target, "seed": seed}, folder))
         runs.append((seed, (time.time() - started) / 60, metrics))
         daily.append(losses)
     intervals = {}

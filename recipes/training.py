@@ -37,7 +37,7 @@ def shuffled_batches(arrays, batch_size, seed):
     return batches, -(-examples // batch_size)
 
 
-def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=None, callbacks=()):
+def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=None, callbacks=(), saved=None):
     """Train a compiled model, resuming from the run's checkpoint if there is one, and keep its best epoch's weights.
 
     A run killed at any moment and begun again ends with the same bits: the checkpoint, replaced in one step after each
@@ -48,6 +48,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         validation: a finite `tf.data.Dataset` of batches.
         monitor: the value in history.csv whose minimum is the best epoch.
         patience: epochs without a better one after which training ends; None for never.
+        saved: the model to save, if not this one: one that shares its layers.
 
     Raises:
         Stop: the loss became infinite or NaN.
@@ -61,7 +62,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
     if first < epochs and not keeper.state["stopped"]:
         stream = tf.data.Dataset.range(first, epochs).flat_map(make_batches).prefetch(tf.data.AUTOTUNE)
         if importlib.util.find_spec("tensorboard"):
-            callbacks = [*callbacks, keras.callbacks.TensorBoard(run / "tensorboard")]
+            callbacks = [*callbacks, keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)]
         print(f"If this is stopped, the same command with --resume --run-dir {run.path} goes on.")
         model.fit(
             stream,
@@ -77,7 +78,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         variable.assign(value)
     keeper.write_history()  # again, because the kill may have come between checkpoint and history
     plot_history(run)
-    model.save(run / "model.keras")
+    (saved or model).save(run / "model.keras")
 
 
 class Checkpoint(keras.callbacks.Callback):

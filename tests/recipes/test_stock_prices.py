@@ -95,7 +95,7 @@ def test_forecast_of_a_price_is_todays_close_moved_by_the_forecast_return(call, 
 
 def test_publish_once_a_seed_and_again(call, monkeypatch):
     small = {"start": "2014-01-01", "window": 10, "units": 2, "epochs": 1, "batch_size": 256}
-    settings = stock_prices.defaults() | small
+    settings = common.defaults(stock_prices.train) | small
     monkeypatch.setattr(stock_prices, "defaults", lambda: settings)
     for _ in range(2):
         assert call("publish", "--target", "price", "--seeds", 2, "--output", "out") == 0
@@ -113,7 +113,7 @@ def test_mirrored_strategy(call):
 def test_resume_refuses_other_data_and_damaged_files(call, capsys):
     frame = prices.read(start="2014-01-01")
     write_csv(Path("prices.csv"), frame)
-    run, _ = stock_prices.begin(stock_prices.defaults() | {"data": "prices.csv"}, "mine")
+    run, _ = stock_prices.begin(common.defaults(stock_prices.train) | {"data": "prices.csv"}, "mine")
     write_csv(Path("prices.csv"), frame.iloc[:-50])
     assert call("train", "--data", "prices.csv", "--run-dir", "mine", "--resume") == 2
     assert "mine was begun on other data" in capsys.readouterr().err

@@ -1,0 +1,144 @@
+"""From raw text to batches: what the recipes on reviews share. The fitted vocabulary is a part of the saved model."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from layers import Embedding
+from recipes import common
+
+PADDING, UNKNOWN = 0, 1  # what TextVectorization calls "" and "[UNK]"
+POOL = 50  # batches whose reviews are sorted by length together
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+def words(texts):
+    """Lower case, line breaks gone, punctuation marks as words of their own; isn't and it's stay whole."""
+    texts = tf.strings.regex_replace(tf.strings.lower(texts, "utf-8"), r"<br */?>", " ")
+    return tf.strings.regex_replace(texts, r"([^\pL\pM\pN_\s'])", r" \1 ")
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+class LastWords(keras.layers.Layer):
+    """Cuts sequences padded on the right with 0, (batch, timesteps), to their last `count` words, the verdict."""
+
+    def __init__(self, count, **kwargs):
+        super().__init__(**kwargs)
+        self.count = count
+
+    def call(self, ids):
+        lengths = ops.sum(ops.cast(ops.not_equal(ids, PADDING), "int32"), axis=1, keepdims=True)
+        width = ops.minimum(ops.shape(ids)[1], self.count)
+        return ops.take_along_axis(ids, ops.maximum(lengths - self.count, 0) + ops.arange(width)[None], axis=1)
+
+    def compute_output_shape(self, shape):
+        return shape[0], None
+
+    def get_config(self):
+        return super().get_config() | {"count": self.count}
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+class MaskedMaximum(keras.layers.Layer):
+    """The maximum over the timesteps that are not masked: (batch, timesteps, features) to (batch, features).
+
+    `keras.layers.GlobalMaxPooling1D` takes padding for values.
+    """
+
+    supports_masking = True
+
+    def call(self, x, mask=None):
+        return ops.max(x if mask is None else ops.where(mask[..., None], x, -np.inf), axis=1)
+
+    def compute_mask(self, x, mask=None):
+        return None
+
+    def compute_output_shape(self, shape):
+        return shape[0], shape[2]
+
+
+def vectorizer(texts, vocabulary):
+    """The layer that numbers words, 2 the commonest of `texts`; it knows `vocabulary` numbers."""
+    layer = keras.layers.TextVectorization(vocabulary, standardize=words, split="whitespace", name="vectorizer")
+    layer.adapt(tf.data.Dataset.from_tensor_slices(list(texts)).batch(512))
+    return layer
+
+
+def tokenizer(layer, count):
+    """A model from texts, (batch, 1), to the numbers of their last `count` words, (batch, timesteps)."""
+    return keras.Sequential([keras.Input((1,), dtype="string"), layer, LastWords(count)], name="tokenizer")
+
+
+def from_text(tokens, network):
+    """The model that takes raw text, (batch, 1), out of its two parts."""
+    text = keras.Input((1,), dtype="string")
+    return keras.Model(text, network(tokens(text)))
+
+
+def numbers(tokens, texts):
+    """The word numbers of each text, as arrays of its own length."""
+    rows = []
+    for start in range(0, len(texts), 512):
+        ids = ops.convert_to_numpy(tokens(tf.constant(list(texts[start : start + 512]))[:, None]))
+        rows += [row[: np.count_nonzero(row)].astype("int32") for row in ids]
+    return rows
+
+
+def _padded(ragged, targets, chosen):
+    ids = tf.gather(ragged, chosen).to_tensor(PADDING)
+    return ids, tf.gather(targets, chosen)
+
+
+def bucketed_batches(rows, targets, batch_size, seed):
+    """Shuffled batches of like lengths, as `training.fit` takes them: a function from the epoch, and how many.
+
+    Args:
+        rows: word numbers, one array a review.
+        targets: array of shape (reviews, ...).
+    """
+    ragged, lengths = tf.ragged.constant(rows, dtype="int32"), tf.constant([len(row) for row in rows], "int64")
+    targets, steps = tf.constant(targets, "float32"), -(-len(rows) // batch_size)
+    pools = tf.range(len(rows), dtype="int64") // (POOL * batch_size)
+
+    def batches(epoch):
+        epoch = tf.cast(epoch, tf.int64)
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(rows)), [epoch, seed])
+        order = tf.gather(order, tf.argsort(pools * 2**32 + tf.gather(lengths, order), stable=True))
+        turns = tf.random.experimental.stateless_shuffle(tf.range(steps), [epoch, seed + 1])
+        chosen = tf.data.Dataset.from_tensor_slices(turns)
+        chosen = chosen.map(lambda turn: order[turn * batch_size : (turn + 1) * batch_size])
+        return chosen.map(lambda chosen: _padded(ragged, targets, chosen))
+
+    return batches, steps
+
+
+def ordered_batches(rows, targets, batch_size):
+    """Batches from the shortest review to the longest, and the order that this is."""
+    order = np.argsort([len(row) for row in rows], kind="stable")
+    ragged, targets = tf.ragged.constant(rows, dtype="int32"), tf.constant(targets, "float32")
+    chosen = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+    return chosen.map(lambda chosen: _padded(ragged, targets, chosen)), order
+
+
+def predictions(network, rows, batch_size=256):
+    """The network's output for each review, in their own order."""
+    batches, order = ordered_batches(rows, np.zeros(len(rows)), batch_size)
+    outputs = network.predict(batches.map(lambda ids, _: ids), verbose=0)
+    return outputs[np.argsort(order)]
+
+
+def states(vocabulary, settings):
+    """From word numbers, (batch, timesteps), to the states of both directions, (batch, timesteps, 2 units)."""
+    ids = keras.Input((None,), dtype="int32")
+    x = Embedding(vocabulary, settings["embedding"], mask_zero=True, name="embedding")(ids)
+    x = keras.layers.SpatialDropout1D(settings["dropout"], seed=settings["seed"])(x)
+    layer = common.recurrent(settings["cell"], settings["units"], return_sequences=True)
+    return ids, keras.layers.Bidirectional(layer, name="reader")(x)
+
+
+def encoder(vocabulary, settings):
+    """From word numbers to one vector, (batch, 4 units): the mean and the maximum of the states over time."""
+    ids, x = states(vocabulary, settings)
+    x = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling1D()(x), MaskedMaximum()(x)])
+    return ids, keras.layers.Dropout(settings["dropout"], seed=settings["seed"] + 1)(x)

@@ -1,0 +1,187 @@
+"""Reviews: what comes along, IMDB from its archive or folder, and files of a user's own."""
+
+import gzip
+import io
+import json
+import pathlib
+import socket
+import tarfile
+import time
+
+import pandas as pd
+import pytest
+
+from datasets import generated_reviews, imdb_builder, reviews
+
+IMDB = pathlib.Path(__file__).parents[3] / "shared" / "data" / "imdb"
+ROWS = [(f"film number {i} was {'good' if i % 2 else 'bad'}", i % 2, 9 if i % 2 else 2) for i in range(60)]
+
+
+def frame():
+    return pd.DataFrame(ROWS, columns=["text", "label", "rating"])
+
+
+# ------------------------------------------------------------------------------------------------------ generated
+
+
+def test_generated_parts_share_no_subject_and_no_chatter():
+    data = reviews.load()
+    assert {name: len(split) for name, split in data.splits.items()} == reviews.SIZES
+    assert data.duplicates == 0
+    for name, split in data.splits.items():
+        assert split["text"].is_unique and split["label"].mean() == 0.5
+        assert ((split["rating"] > 5) == (split["label"] == 1)).all()
+        assert set(split["rating"]) == {1, 2, 3, 4, 7, 8, 9, 10}
+        for other in {*data.splits} - {name}:
+            foreign = [*generated_reviews.SUBJECTS[other], *generated_reviews.CHATTER[other]]
+            assert not any(split["text"].str.contains(rf"\b{what}", regex=True).any() for what in foreign)
+
+
+def test_generated_reviews_follow_the_seed():
+    first, again, other = (generated_reviews.generate("train", 50, seed) for seed in (0, 0, 1))
+    assert first.equals(again) and not first.equals(other)
+
+
+def test_a_pair_holds_the_same_words_on_both_sides():
+    """So that a count of words cannot tell them apart."""
+    for template in generated_reviews.PAIRS:
+        x, y = (template.format(a="plot", b="cast", x=x, y=y) for x, y in (("great", "dull"), ("dull", "great")))
+        assert sorted(x.split()) == sorted(y.split()) or sorted(x.strip(".")) == sorted(y.strip("."))
+
+
+# ----------------------------------------------------------------------------------------------------------- IMDB
+
+
+def members():
+    """The archive in small: names and texts."""
+    for part in ("train", "test"):
+        for i in range(30):
+            for kind, stars in (("pos", 7 + i % 4), ("neg", 1 + i % 4)):
+                yield f"aclImdb/{part}/{kind}/{i}_{stars}.txt", f"{part} {kind} {i}: não está má<br />"
+    yield "aclImdb/train/unsup/0_0.txt", "nobody knows"
+    yield "aclImdb/README", "no review"
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with tarfile.open(tmp_path / imdb_builder.ARCHIVE, "w:gz") as file:
+        for name, text in [*members(), ("../../aclImdb/train/pos/99_9.txt", "a name that leads out of the folder")]:
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            file.addfile(info, io.BytesIO(text.encode()))
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in members():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("source", ["archive", "folder"])
+def test_imdb_with_stars_and_unlabelled_reviews(source, request):
+    place = request.getfixturevalue(source)
+    data = reviews.load("imdb", place)
+    assert not (place.parent.parent / "aclImdb").exists() and not (place.parent / "aclImdb").exists()
+    extra = source == "archive"  # read, but written nowhere
+    assert len(data.splits["train"]) + len(data.splits["validation"]) == 60 + extra and len(data.splits["test"]) == 60
+    assert list(data.splits["unlabelled"]["text"]) == ["nobody knows"]
+    test = data.splits["test"].sort_values("text", ignore_index=True)
+    assert test["text"][0] == "test neg 0: não está má<br />"
+    assert (test["label"] == test["text"].str.contains("pos")).all()
+    assert (test["rating"] == [1 + int(t.split()[2][:-1]) % 4 + 6 * ("pos" in t) for t in test["text"]]).all()
+    assert reviews.load("imdb", place).splits["test"].equals(data.splits["test"])  # from what was prepared
+
+
+def test_offline_without_imdb_fails_in_seconds_with_what_to_do(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    started = time.monotonic()
+    with pytest.raises(FileNotFoundError, match="(?s)Three ways.*aclImdb_v1.tar.gz.*train.jsonl.gz.*Received"):
+        reviews.load("imdb", tmp_path)
+    assert time.monotonic() - started < 10
+
+
+def test_a_download_with_another_checksum_is_refused(tmp_path):
+    (tmp_path / "file").write_bytes(b"<html>")
+    with pytest.raises(ValueError, match="checksum"):
+        imdb_builder._checked(tmp_path / "file")
+
+
+@pytest.mark.skipif(not IMDB.is_dir(), reason="the folder ../shared/data with the real reviews is missing")
+def test_the_real_imdb():
+    data = reviews.load("imdb", IMDB)
+    assert {name: len(split) for name, split in data.splits.items() if name in ("test", "unlabelled")} == {
+        "test": 25000,
+        "unlabelled": 50000,
+    }
+    assert 2200 < len(data.splits["validation"]) < 2800
+    assert len(data.splits["train"]) + len(data.splits["validation"]) == 25000
+    assert len({*data.splits["train"]["text"]} & {*data.splits["validation"]["text"]}) == 0
+    assert data.splits["test"].loc[data.splits["test"]["text"].isin({*data.splits["train"]["text"]})].shape[0] > 0
+    both = {*data.splits["train"]["text"], *data.splits["validation"]["text"]} & {*data.splits["test"]["text"]}
+    assert len(both) == 123 and data.duplicates >= 123
+
+
+# ------------------------------------------------------------------------------------------------- a user's files
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.csv.gz", "mine.jsonl", "mine.jsonl.gz"])
+def test_one_file_is_divided_and_equal_texts_stay_together(tmp_path, name):
+    table = pd.concat([frame(), frame()])
+    if "csv" in name:
+        table.to_csv(tmp_path / name, index=False)
+    else:
+        table.to_json(tmp_path / name, orient="records", lines=True)
+    splits = reviews.load(name, tmp_path).splits
+    assert sum(map(len, splits.values())) == 120 and min(map(len, splits.values())) > 0
+    texts = [{*split["text"]} for split in splits.values()]
+    assert not (texts[0] & texts[1] or texts[0] & texts[2] or texts[1] & texts[2])
+    everything = pd.concat(splits.values()).drop_duplicates().sort_values("text", ignore_index=True)
+    pd.testing.assert_frame_equal(everything, frame().sort_values("text", ignore_index=True))
+
+
+def test_a_folder_of_files_keeps_its_test_part_and_counts_duplicates(tmp_path):
+    frame().to_csv(tmp_path / "train.csv", index=False)
+    test = pd.DataFrame({"text": ["new", "film number 3 was good", "newer"], "label": ["pos", "negative", 0]})
+    test.to_csv(tmp_path / "test.csv", index=False)
+    data = reviews.load(tmp_path)
+    assert list(data.splits["test"]["label"]) == [1, 0, 0] and data.duplicates == 1
+
+
+def jsonl(*rows):
+    return "\n".join(json.dumps(row) for row in rows).encode()
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.csv", b"text,stars\ngood,9\n", "no column label. Received: text, stars"),
+        ("a.csv", b"text,label\ngood,1\n ,0\n", r"text is empty in 1 of 2 reviews, first in number \[2\]"),
+        ("a.csv", b"text,label\ngood,1\nbad,maybe\n", r"label must be one of.*first in number \[2\].*'maybe'"),
+        ("a.csv", b"text,label,rating\ngood,1,11\n", "rating must be a whole number.*'11'"),
+        ("a.csv", "text,label\ngroß,1\n".encode("latin-1"), "no CSV or JSON-lines file in UTF-8"),
+        ("a.csv", b"", "no CSV or JSON-lines file"),
+        ("a.csv.gz", b"text,label\ngood,1\n", "no CSV or JSON-lines file"),
+        ("a.csv.gz", gzip.compress(b"text,label\ngood,1\n" * 99)[:-9], "no CSV or JSON-lines file"),
+        ("a.jsonl", b'{"text": "good", "label": 1}\nbroken\n', "no CSV or JSON-lines file"),
+        ("a.jsonl", jsonl({"text": "good", "label": 1}, {"label": 0}), "text is empty in 1 of 2"),
+        ("a.csv", b"text,label\n" + b"good,1\n" * 50, "negative and positive"),
+    ],
+)
+def test_what_cannot_be_used_is_explained(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        reviews.load(name, tmp_path)
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="phrases.*imdb. Received: imbd"):
+        reviews.load("imbd", tmp_path)
+    frame().to_csv(tmp_path / "train.csv", index=False)
+    with pytest.raises(FileNotFoundError, match="lacks test.csv"):
+        reviews.load(tmp_path)

@@ -1,0 +1,127 @@
+"""The sentiment recipe from the command line, on the phrases that come along."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets import reviews
+from recipes import common, imdb_sentiment, review_classifier, review_rivals, training
+
+SMALL = ["--units", "4", "--embedding", "8", "--epochs", "1", "--batch-size", "64", "--words", "12"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Run the recipe as from the command line, in an empty folder; returns the exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["imdb_sentiment.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            common.main(imdb_sentiment.app)
+        return caught.value.code or 0
+
+    return run
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(reviews, "SIZES", {"train": 600, "validation": 100, "test": 100})
+
+
+def test_train_evaluate_predict(call, few, capsys, monkeypatch):
+    assert call("--run-dir", "mine", *SMALL) == 0
+    report = capsys.readouterr().out
+    left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", "learning_curves.png"}
+    assert left == {"config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras"}
+    metrics = json.loads(Path("mine/metrics.json").read_text())
+    assert {*metrics} == {"test_accuracy", "accuracy_majority", "accuracy_bag_of_words", "accuracy_nbsvm_bigrams"}
+    assert all(0 <= value <= 1 for value in metrics.values()) and metrics["accuracy_majority"] == 0.5
+    assert "600 train, 100 validation, 100 test; 0 of the test part" in report
+
+    assert call("evaluate", "--run", "mine") == 0
+    assert capsys.readouterr().out.strip() in report
+
+    assert call("predict", "--run", "mine", "The plot was not bad at all.") == 0
+    said = capsys.readouterr().out
+    assert "1: score" in said and "48;2;" in said and Path("mine/review-1.png").stat().st_size > 5000
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the plot was great\nthe cast was awful\n\nnot read\n"))
+    assert call("predict", "--run", "mine") == 0
+    said = capsys.readouterr().out
+    assert "2: score" in said and "3: " not in said
+
+    model = keras.saving.load_model("mine/model.keras", compile=False)
+    texts = ["The plot was great.", "bad"]
+    raw = model(tf.constant(texts)[:, None])  # the vocabulary travels in the model
+    np.testing.assert_allclose(raw, review_classifier.outputs(model, texts), atol=1e-5)
+
+
+def test_odd_texts(call, few, capsys):
+    assert call("--run-dir", "mine", *SMALL, "--words", 50) == 0
+    capsys.readouterr()
+    Path("odd.txt").write_text("the plot was great " * 2500 + "\n\nこの映画は素晴らしい\n...\n", encoding="utf-8")
+    assert call("predict", "--run", "mine", "--file", "odd.txt") == 0
+    said = capsys.readouterr().out
+    assert "of 10,000 words the last 50 are read" in said
+    assert "2: empty, not scored" in said
+    assert "3: score" in said and "knows only 0 of 1 words" in said
+    assert "4: score" in said
+
+
+def test_wrong_input_is_one_line_and_leaves_nothing_behind(call, few, capsys):
+    Path("no_label.csv").write_text("text,stars\ngood,9\n")
+    Path("latin.txt").write_bytes("groß".encode("latin-1"))
+    for arguments, message in [
+        (["--data", "no_label.csv"], "there is no column label. Received: text, stars"),
+        (["--data", "nothing"], "no set of this name"),
+        (["predict", "text"], "No finished run"),
+        (["predict", "--run", "nowhere", "text"], "holds no run"),
+        (["predict", "text", "--file", "latin.txt"], "No finished run"),
+    ]:
+        assert call(*arguments) == 2
+        assert message in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_resumed_ends_with_the_same_weights(call, few, monkeypatch):
+    assert call("--run-dir", "whole", *SMALL, "--epochs", 2) == 0
+    save, seen = training.Checkpoint.write_history, []
+
+    def stop_after_the_first(self):
+        save(self)
+        seen.append(1)
+        if len(seen) == 1:
+            raise common.Stop("the test")
+
+    monkeypatch.setattr(training.Checkpoint, "write_history", stop_after_the_first)
+    assert call("--run-dir", "twice", *SMALL, "--epochs", 2) == 2
+    assert call("--run-dir", "twice", "--resume", *SMALL, "--epochs", 2) == 0
+    weights = [common.Run(Path(name)).model().get_weights() for name in ("whole", "twice")]
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
+def test_verify(call, cell, capsys):
+    assert call("verify", "--cell", cell, "--units", 5, "--embedding", 4, "--words", 9) == 0
+    assert "FAIL" not in capsys.readouterr().out
+
+
+def test_the_network_reads_what_a_bag_of_words_cannot(call, capsys):
+    """The default run but for its length: a third of the epochs of training are enough."""
+    data = reviews.load()
+    parts = [data.splits[name] for name in ("train", "validation", "test")]
+    assert np.mean(review_rivals.bag_of_words(*parts) == parts[2]["label"]) < 0.75
+    assert call("--run-dir", "mine") == 0
+    assert json.loads(Path("mine/metrics.json").read_text())["test_accuracy"] > 0.95
+    model = common.Run(Path("mine")).model()
+    texts = ["The acting was not bad at all.", "The acting was not great at all."]
+    texts += ["The plot was dull, but the cast was superb.", "The plot was superb, but the cast was dull."]
+    liked = review_classifier.outputs(model, texts) > 0.5
+    assert liked[:, 0].tolist() == [True, False, True, False]
