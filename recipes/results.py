@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- {}: made by recipes/results.py -->\n", "<!-- end of {} -->\n"
 
 
-def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None):
+def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None, details=None):
     """Write results/RECIPE.VARIANT.json.
 
     Args:
@@ -24,6 +24,7 @@ def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "
         runs: one (seed, minutes, metrics) a training; metrics is a dict of numbers.
         published: dicts of name, metric, value and source, to stand beside.
         intervals: by metric, the two ends of a 95 % interval.
+        details: what else the file is to hold, beside what README's table shows.
 
     Returns the path of the file.
     """
@@ -43,7 +44,7 @@ def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "
         "minutes": [round(m, 2) for m in minutes],
         "metrics": summaries,
         "published": published,
-    }
+    } | ({"details": details} if details else {})
     path = Path(folder) / f"{recipe}.{variant}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
