@@ -15,7 +15,6 @@ Try next: --cell simple, and see what a bag of words does to it; --units 128; yo
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +33,7 @@ PUBLISHED = [
     {"name": "Keras's example, 2 x BiLSTM-64", "metric": "test_accuracy", "value": 0.843, "source": "keras.io"},
     {"name": "NBSVM, bigrams", "metric": "test_accuracy", "value": 0.9122, "source": "Wang & Manning 2012"},
 ]
+VARIANTS = {"quick": {}, "best": {}, "pretrained": {}}  # by name, what differs from the default flags
 app = common.command_line(__doc__)
 
 
@@ -73,11 +73,10 @@ def evaluate_model(model, data, rivals=True):
 
 
 def complete(run, data, rivals=True):
-    """Train from a run's settings, report, and leave its folder finished; returns the metrics."""
-    model = review_classifier.fit(run, data, head, target, loss="binary_crossentropy", metrics=["accuracy"])
-    metrics = evaluate_model(model, data, rivals)
-    run.write_json("metrics.json", metrics)
-    return metrics
+    """Train from a run's settings, report, and leave its folder finished."""
+    compiled = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
+    model, minutes = review_classifier.fit(run, data, head, target, **compiled)
+    run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, data, rivals))
 
 
 @app.command()
@@ -145,21 +144,29 @@ def verify(
 
 @app.command()
 def publish(
-    variant: Annotated[str, typer.Option(help="The name of the result.")] = "quick",
+    variant: Annotated[
+        str, typer.Option(help="quick, best or pretrained.", callback=common.one_of(VARIANTS))
+    ] = "quick",
     data_dir: common.DataDir = None,
+    pretrained: review_classifier.Pretrained = None,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 3,
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
 ):
-    """Train on IMDB once a seed, with the default flags, and write results/."""
-    runs, now = [], time.strftime("%Y%m%d-%H%M%S")
-    for seed in range(seeds):
-        started = time.time()
-        folder = common.RUNS / RECIPE / f"{now}-{variant}-seed{seed}"
-        settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir, "seed": seed}
-        metrics = complete(*review_classifier.begin(RECIPE, settings, folder), rivals=seed == 0)
-        runs.append((seed, (time.time() - started) / 60, {"test_accuracy": metrics["test_accuracy"]}))
+    """Train on IMDB once a seed, and write results/; the same command goes on after a stop."""
+    if (variant == "pretrained") != (pretrained is not None):
+        raise common.Stop(
+            f"The variant pretrained, and no other, needs --pretrained. Received: {variant}, {pretrained}"
+        )
+    settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir, "pretrained": pretrained}
+    settings |= VARIANTS[variant]
+    runs = review_classifier.published(RECIPE, variant, settings, seeds, complete)
+    test = review_classifier.load_data(settings).splits["test"]
+    mean = np.mean([review_classifier.outputs(run.model(), test["text"])[:, 0] for run, _ in runs], axis=0)
+    once = {"test_accuracy_seeds_averaged": np.mean((mean > 0.5) == test["label"])}
+    once |= {name: value for name, value in runs[0][1].items() if name.startswith("accuracy_")}
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
-    print(results.publish(RECIPE, variant, command, common.versions(), runs, PUBLISHED, output))
+    rows = [(seed, m["minutes"], {"test_accuracy": m["test_accuracy"]}) for seed, (_, m) in enumerate(runs)]
+    print(results.publish(RECIPE, variant, command, common.versions(), rows, PUBLISHED, output, once=once))
 
 
 if __name__ == "__main__":

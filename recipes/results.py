@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- {}: made by recipes/results.py -->\n", "<!-- end of {} -->\n"
 
 
-def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None, details=None):
+def publish(
+    recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None, once=(), details=None
+):
     """Write results/RECIPE.VARIANT.json.
 
     Args:
@@ -24,12 +26,16 @@ def publish(recipe, variant, command, versions, runs, published, folder=ROOT / "
         runs: one (seed, minutes, metrics) a training; metrics is a dict of numbers.
         published: dicts of name, metric, value and source, to stand beside.
         intervals: by metric, the two ends of a 95 % interval.
+        once: metrics, by name, that belong to no one training.
         details: what else the file is to hold, beside what README's table shows.
 
     Returns the path of the file.
     """
     seeds, minutes, metrics = zip(*runs)
     summaries = {name: _summary([m[name] for m in metrics]) for name in metrics[0]}
+    summaries |= {
+        name: {"values": [], "mean": round(float(value), 6), "sd": None} for name, value in dict(once).items()
+    }
     for name, ends in (intervals or {}).items():
         summaries[name]["interval"] = [round(float(end), 6) for end in ends]
     content = {
@@ -89,7 +95,7 @@ def table(folder=ROOT / "results"):
                 result["recipe"],
                 result["variant"],
                 name,
-                f"{metric['mean']:.4g} ± {metric['sd']:.2g}" + _interval(metric),
+                f"{metric['mean']:.4g}" + _spread(metric),
                 "<br>".join(beside) or "–",
                 len(result["seeds"]),
                 f"{np.mean(result['minutes']):.1f}",
@@ -99,8 +105,9 @@ def table(folder=ROOT / "results"):
     return "\n".join(lines) + "\n"
 
 
-def _interval(metric):
-    return " [{:.3f}, {:.3f}]".format(*metric["interval"]) if "interval" in metric else ""
+def _spread(metric):
+    spread = "" if metric["sd"] is None else f" ± {metric['sd']:.2g}"
+    return spread + (" [{:.3f}, {:.3f}]".format(*metric["interval"]) if "interval" in metric else "")
 
 
 def speed_table(path=ROOT / "results" / "recurrent_speed.json"):

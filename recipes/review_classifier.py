@@ -1,5 +1,6 @@
 """What the recipes that judge reviews share: their network, its training, and the command line's flags."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +62,8 @@ def fit(run, data, head, target, **compiled):
         target: a function from a split's table to what the head should say, (reviews, outputs).
         compiled: what `compile` takes beside the optimizer.
 
-    Returns the model of the best epoch, from raw text to the head's outputs; the run's folder holds it too.
+    Returns the model of the best epoch, from raw text to the head's outputs, which the run's folder holds too, and the
+    minutes of training.
     """
     settings = run.settings
     with common.prepare(settings["seed"], settings["strategy"]):
@@ -82,8 +84,16 @@ def fit(run, data, head, target, **compiled):
         rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * batches[1])
         network.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), **compiled)
         model = review_text.from_text(tokens, network)
-    training.fit(network, run, batches, settings["epochs"], held_out, saved=model)
-    return model
+    return model, training.fit(network, run, batches, settings["epochs"], held_out, saved=model)
+
+
+def published(recipe, variant, settings, seeds, complete):
+    """The finished runs of a result, one a seed, begun, gone on with, or left as they are; and their metrics."""
+    folders = [common.RUNS / recipe / f"{variant}-seed{seed}" for seed in range(seeds)]
+    for seed, folder in enumerate(folders):
+        if not common.Run(folder).finished:
+            complete(*begin(recipe, settings | {"seed": seed}, folder, resume=True))
+    return [(run, json.loads((run / "metrics.json").read_text())) for run in map(common.Run, folders)]
 
 
 def outputs(model, texts):

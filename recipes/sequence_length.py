@@ -233,9 +233,7 @@ def plot(table):
 
 
 def cells_of(value):
-    for cell in value.split(","):
-        common.one_of([*common.CELL_NAMES, CHRONO])(cell)
-    return value
+    return ",".join(common.one_of([*common.CELL_NAMES, CHRONO])(cell) for cell in value.split(","))
 
 
 @app.command()

@@ -14,7 +14,6 @@ Try next: --data imdb; --cell simple; your own reviews with a column rating.
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +31,7 @@ from sklearn import metrics as sklearn_metrics
 from datasets import reviews
 
 RECIPE = "star_rating"
+MEASURES = "mae_stars", "accuracy", "qwk"
 app = common.command_line(__doc__)
 
 
@@ -81,11 +81,9 @@ def says(output, classes):
 def measures(stars, truth, classes):
     """The mean absolute error in stars, the share of exact ratings, and Cohen's kappa with quadratic weights."""
     ranks = [np.searchsorted(classes, values) for values in (truth, stars)]
-    return {
-        "mae_stars": float(np.mean(np.abs(stars - truth))),
-        "accuracy": float(np.mean(stars == truth)),
-        "qwk": float(sklearn_metrics.cohen_kappa_score(*ranks, labels=range(len(classes)), weights="quadratic")),
-    }
+    kappa = sklearn_metrics.cohen_kappa_score(*ranks, labels=range(len(classes)), weights="quadratic")
+    values = np.mean(np.abs(stars - truth)), np.mean(stars == truth), kappa
+    return {name: float(value) for name, value in zip(MEASURES, values)}
 
 
 def evaluate_model(model, data, run, rivals=True):
@@ -142,13 +140,11 @@ def rated(data):
 
 
 def complete(run, data, rivals=True):
-    """Train from a run's settings, report, and leave its folder finished; returns the metrics."""
+    """Train from a run's settings, report, and leave its folder finished."""
     classes = rated(data)
     head = lambda: Ordered(classes)
-    model = review_classifier.fit(run, data, head, target(classes), loss="binary_crossentropy")
-    metrics = evaluate_model(model, data, run, rivals)
-    run.write_json("metrics.json", metrics)
-    return metrics
+    model, minutes = review_classifier.fit(run, data, head, target(classes), loss="binary_crossentropy")
+    run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, data, run, rivals))
 
 
 @app.command()
@@ -224,16 +220,13 @@ def publish(
     seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 3,
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
 ):
-    """Train on IMDB once a seed, with the default flags, and write results/."""
-    runs, now = [], time.strftime("%Y%m%d-%H%M%S")
-    for seed in range(seeds):
-        started = time.time()
-        settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir, "seed": seed}
-        folder = common.RUNS / RECIPE / f"{now}-imdb-seed{seed}"
-        metrics = complete(*review_classifier.begin(RECIPE, settings, folder), rivals=False)
-        runs.append((seed, (time.time() - started) / 60, metrics))
+    """Train on IMDB once a seed, with the default flags, and write results/; the same command goes on after a stop."""
+    settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir}
+    runs = review_classifier.published(RECIPE, "imdb", settings, seeds, complete)
     command = f"python recipes/{RECIPE}.py publish --seeds {seeds}"
-    print(results.publish(RECIPE, "imdb", command, common.versions(), runs, [], output))
+    once = {name: value for name, value in runs[0][1].items() if name not in ("minutes", *MEASURES)}
+    rows = [(seed, m["minutes"], {name: m[name] for name in MEASURES}) for seed, (_, m) in enumerate(runs)]
+    print(results.publish(RECIPE, "imdb", command, common.versions(), rows, [], output, once=once))
 
 
 if __name__ == "__main__":

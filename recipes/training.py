@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import sys
+import time
 import zipfile
 
 import keras
@@ -50,6 +51,9 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         patience: epochs without a better one after which training ends; None for never.
         saved: the model to save, if not this one: one that shares its layers.
 
+    Returns:
+        The minutes that all epochs took together, those before a resume included.
+
     Raises:
         Stop: the loss became infinite or NaN.
     """
@@ -79,6 +83,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
     keeper.write_history()  # again, because the kill may have come between checkpoint and history
     plot_history(run)
     (saved or model).save(run / "model.keras")
+    return keeper.state["minutes"]
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -87,7 +92,7 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, run, monitor, patience):
         super().__init__()
         self.run, self.monitor, self.patience = run, monitor, patience
-        self.state = {"epochs": 0, "best_epoch": None, "stopped": False, "history": []}
+        self.state = {"epochs": 0, "best_epoch": None, "stopped": False, "minutes": 0.0, "history": []}
         self.best = []
 
     def load(self, model):
@@ -107,6 +112,9 @@ class Checkpoint(keras.callbacks.Callback):
                 variable.assign(saved[f"variable{i}"].view(variable.numpy().dtype))
             self.best = [saved[f"best{i}"].view(w.numpy().dtype) for i, w in enumerate(model.weights)]
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
             raise Stop(
@@ -121,6 +129,7 @@ class Checkpoint(keras.callbacks.Callback):
         state["epochs"], state["best_epoch"] = epoch + 1, int(np.argmin(scores)) + 1
         if state["best_epoch"] == epoch + 1:
             self.best = [w.numpy() for w in self.model.weights]
+        state["minutes"] += (time.monotonic() - self.began) / 60
         state["stopped"] = self.patience is not None and epoch + 1 - state["best_epoch"] >= self.patience
         self.model.stop_training = state["stopped"]
         arrays = {f"variable{i}": v.numpy() for i, v in enumerate(_variables(self.model))}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from datasets import reviews
+from datasets import generated_reviews, reviews
 from recipes import common, imdb_sentiment, review_classifier, review_rivals, training
 
 SMALL = ["--units", "4", "--embedding", "8", "--epochs", "1", "--batch-size", "64", "--words", "12"]
@@ -41,6 +41,7 @@ def test_train_evaluate_predict(call, few, capsys, monkeypatch):
     left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", "learning_curves.png"}
     assert left == {"config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras"}
     metrics = json.loads(Path("mine/metrics.json").read_text())
+    assert metrics.pop("minutes") > 0
     assert {*metrics} == {"test_accuracy", "accuracy_majority", "accuracy_bag_of_words", "accuracy_nbsvm_bigrams"}
     assert all(0 <= value <= 1 for value in metrics.values()) and metrics["accuracy_majority"] == 0.5
     assert "600 train, 100 validation, 100 test; 0 of the test part" in report
@@ -105,6 +106,28 @@ def test_resumed_ends_with_the_same_weights(call, few, monkeypatch):
     weights = [common.Run(Path(name)).model().get_weights() for name in ("whole", "twice")]
     for a, b in zip(*weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_published_once_and_gone_on_with(call, monkeypatch, capsys):
+    small = {"units": 3, "embedding": 4, "epochs": 1, "batch_size": 64, "words": 12}
+    monkeypatch.setattr(imdb_sentiment, "VARIANTS", {"quick": small, "pretrained": small})
+    Path("imdb").mkdir()
+    for part in ("train", "test"):
+        rows = generated_reviews.generate(part, 200)
+        rows.to_json(f"imdb/{part}.jsonl", orient="records", lines=True)
+    publish = ["publish", "--data-dir", "imdb", "--seeds", 2, "--output", "results"]
+    assert call(*publish) == 0
+    content = json.loads(Path("results/imdb_sentiment.quick.json").read_text())
+    metrics, runs = content["metrics"], Path("runs/imdb_sentiment")
+    each = [json.loads((runs / f"quick-seed{seed}/metrics.json").read_text()) for seed in (0, 1)]
+    assert metrics["test_accuracy"]["values"] == [metrics["test_accuracy"] for metrics in each]
+    assert content["minutes"] == [round(metrics["minutes"], 2) for metrics in each] and min(content["minutes"]) > 0
+    assert 0 < metrics["test_accuracy_seeds_averaged"]["mean"] < 1 and not metrics["accuracy_majority"]["values"]
+    monkeypatch.setattr(imdb_sentiment, "complete", None)  # nothing is trained again
+    assert call(*publish) == 0
+    assert json.loads(Path("results/imdb_sentiment.quick.json").read_text()) == content
+    assert call("publish", "--variant", "pretrained") == 2
+    assert "needs --pretrained" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
