@@ -14,6 +14,7 @@ import pandas as pd
 from datasets import generated_reviews
 
 GENERATED = "phrases"
+IMDB = "imdb", "imdb_reviews"
 SIZES = {"train": 8000, "validation": 1000, "test": 1000}
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
 SUFFIXES = ".csv", ".csv.gz", ".jsonl", ".jsonl.gz"
@@ -53,8 +54,9 @@ def load(name_or_path=GENERATED, data_dir=None, seed=0):
 
     Args:
         name_or_path: "phrases" for generated reviews in which word order decides; "imdb" for the Large Movie Review
-            Dataset; or a CSV or JSON-lines file, plain or gzipped, in UTF-8 with text, label (0 or 1, neg or pos) and
-            if you like rating (stars), or a folder with two such files, train and test, and perhaps unsup.
+            Dataset with stars; "imdb_reviews" for it as TFDS has it, without; or a CSV or JSON-lines file, plain or
+            gzipped, in UTF-8 with text, label (0 or 1, neg or pos) and if you like rating (stars), or a folder with two
+            such files, train and test, and perhaps unsup.
         data_dir: folder in which a path is looked up, and IMDB: its archive, its extracted folder, or train.jsonl.gz
             and test.jsonl.gz. Without it IMDB comes through TFDS, and is downloaded where it has to be.
         seed: of the division of a single file.
@@ -70,8 +72,8 @@ def load(name_or_path=GENERATED, data_dir=None, seed=0):
     if name_or_path == GENERATED:
         splits = {name: generated_reviews.generate(name, count, seed) for name, count in SIZES.items()}
         return Reviews(splits, "generated phrases", _shared(splits))
-    if name_or_path == "imdb":
-        parts, source = _imdb(data_dir)
+    if name_or_path in IMDB:
+        parts, source = _imdb(name_or_path, pathlib.Path(data_dir) if data_dir else None)
     else:
         parts, source = _files(name_or_path, data_dir)
     return Reviews(splits := _divided(parts, seed), source, _shared(splits))
@@ -115,7 +117,8 @@ def _files(name_or_path, data_dir):
         return _folder(path), str(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"There is no such file, and no set of this name: {GENERATED} (comes along), imdb. Received: {name_or_path}"
+            f"There is no such file, and no set of this name: {GENERATED} (comes along), {', '.join(IMDB)}. "
+            f"Received: {name_or_path}"
         )
     return {"train": read(path)}, str(path)
 
@@ -174,25 +177,27 @@ def _refuse(path, wrong, why, received):
 # ----------------------------------------------------------------------------------------------------------- IMDB
 
 
-def _imdb(data_dir):
-    """The parts of IMDB from what is here, or from the network."""
+def _imdb(name, folder):
+    """The parts of IMDB from what is here, or from the network; `imdb_reviews` is TFDS's own set, without stars."""
+    import tensorflow_datasets as tfds  # takes seconds, which the generated phrases need not wait
+
     from datasets import imdb_builder
 
-    folder = pathlib.Path(data_dir) if data_dir else None
     for place in [folder, folder / "imdb"] if folder else []:
         if any((place / f"train{suffix}").exists() for suffix in SUFFIXES):
             return _folder(place), str(place)
-    builder = imdb_builder.ImdbStars(data_dir=folder)
+    ours = name == "imdb"
+    builder = imdb_builder.ImdbStars(data_dir=folder) if ours else tfds.builder(name, data_dir=folder)
     if not builder.data_path.exists():
-        builder.place = imdb_builder.local_copy(folder) if folder else None
+        builder.place = imdb_builder.local_copy(folder) if ours and folder else None
         if builder.place is None:
             _require_network(folder)
         builder.download_and_prepare()
     parts = {}
     for part, split in {"train": "train", "test": "test", "unsup": "unsupervised"}.items():
-        columns = {name: tensor.numpy() for name, tensor in builder.as_dataset(split=split, batch_size=-1).items()}
-        texts = [text.decode("utf-8") for text in columns["text"]]
-        parts[part] = pd.DataFrame({"text": texts, "label": columns["label"], "rating": columns["rating"]})
+        columns = {key: tensor.numpy() for key, tensor in builder.as_dataset(split=split, batch_size=-1).items()}
+        columns["text"] = [text.decode("utf-8") for text in columns["text"]]
+        parts[part] = pd.DataFrame({key: columns[key] for key in ("text", "label", "rating") if key in columns})
     return parts, str(builder.data_path)
 
 

@@ -15,7 +15,12 @@ from recipes import common, review_text, training, word_scores
 LANGUAGE_MODEL = "review_language_model"
 TAKEN_OVER = "cell", "vocabulary", "embedding", "units"  # settings that a language model decides
 
-Data = Annotated[str, typer.Option(help="phrases (comes along), imdb, or a CSV or JSON-lines file or folder of two.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="phrases (comes along), imdb, imdb_reviews (no stars), or a CSV or JSON-lines file or folder of two."
+    ),
+]
 Vocabulary = Annotated[int, typer.Option(min=10, help="Words to know: the commonest of the training part.")]
 Words = Annotated[int, typer.Option(min=5, help="Words to read of a review: its last ones.")]
 Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a word.")]

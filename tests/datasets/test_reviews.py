@@ -10,6 +10,7 @@ import time
 
 import pandas as pd
 import pytest
+import tensorflow_datasets as tfds
 
 from datasets import generated_reviews, imdb_builder, reviews
 
@@ -95,14 +96,27 @@ def test_imdb_with_stars_and_unlabelled_reviews(source, request):
     assert reviews.load("imdb", place).splits["test"].equals(data.splits["test"])  # from what was prepared
 
 
-def test_offline_without_imdb_fails_in_seconds_with_what_to_do(tmp_path, monkeypatch):
+def test_imdb_as_tfds_has_it(folder, monkeypatch):
+    """TFDS's own set is read as ours is, but for the stars."""
+    reviews.load("imdb", folder)
+    ours = imdb_builder.ImdbStars(data_dir=folder)
+    whole = ours.as_dataset
+    drop = lambda columns: {name: columns[name] for name in ("text", "label")}
+    monkeypatch.setattr(ours, "as_dataset", lambda **options: drop(whole(**options)))
+    monkeypatch.setattr(tfds, "builder", lambda name, data_dir: {"imdb_reviews": ours}[name])
+    data = reviews.load("imdb_reviews", folder)
+    assert list(data.splits["test"]) == ["text", "label"] and len(data.splits["test"]) == 60
+
+
+@pytest.mark.parametrize("name", reviews.IMDB)
+def test_offline_without_imdb_fails_in_seconds_with_what_to_do(name, tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise OSError("no network")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     started = time.monotonic()
     with pytest.raises(FileNotFoundError, match="(?s)Three ways.*aclImdb_v1.tar.gz.*train.jsonl.gz.*Received"):
-        reviews.load("imdb", tmp_path)
+        reviews.load(name, tmp_path)
     assert time.monotonic() - started < 10
 
 
@@ -180,7 +194,7 @@ def test_what_cannot_be_used_is_explained(tmp_path, name, content, message):
 
 
 def test_what_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="phrases.*imdb. Received: imbd"):
+    with pytest.raises(FileNotFoundError, match="phrases.*imdb, imdb_reviews. Received: imbd"):
         reviews.load("imbd", tmp_path)
     frame().to_csv(tmp_path / "train.csv", index=False)
     with pytest.raises(FileNotFoundError, match="lacks test.csv"):
