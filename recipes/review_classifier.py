@@ -97,7 +97,7 @@ def published(recipe, variant, settings, seeds, complete):
     folders = [common.RUNS / recipe / f"{variant}-seed{seed}" for seed in range(seeds)]
     for seed, folder in enumerate(folders):
         if not common.Run(folder).finished:
-            complete(*begin(recipe, settings | {"seed": seed}, folder, resume=True))
+            complete(*begin(recipe, settings | {"seed": seed}, folder, resume=True), rivals=seed == 0)
     return [(run, json.loads((run / "metrics.json").read_text())) for run in map(common.Run, folders)]
 
 
