@@ -13,7 +13,7 @@ SMOOTHING, INTERPOLATION = 1.0, 0.25  # α and β of Wang & Manning (2012), sect
 
 
 def tokens(text):
-    return re.findall(WORD, re.sub(r"<br */?>", " ", text.lower()))
+    return re.findall(WORD, re.sub(r"<br */?>|[\x00-\x1f\x7f-\x9f]", " ", text.lower()))
 
 
 def majority(train, validation, test):

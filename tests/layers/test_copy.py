@@ -43,7 +43,7 @@ def project(tmp_path_factory):
 def test_what_is_written_and_said(project):
     folder, said = project
     files = sorted(path.name for path in folder.iterdir())
-    modules = sorted(command.module_of(name) for name in layers.__all__)
+    modules = sorted({command.module_of(name) for name in layers.__all__})
     more = ["recurrent_jax.py", "recurrent_tensorflow.py"]
     assert files == sorted([f"{m}.py" for m in modules] + [f"test_{m}.py" for m in modules] + more)
     for file in files:

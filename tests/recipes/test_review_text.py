@@ -11,6 +11,7 @@ import tensorflow as tf
 from recipes import review_rivals, review_text, word_scores
 
 TEXTS = ["The plot was NOT bad.", "the plot, the music: it's great!", "bad<br /><br />music"]
+ODD = ["one\x85two", "a\u2028b\u3000c", "d\x96e \x1c f", "\u00a0\x85 \x85"]  # IMDB has each of the first kind
 
 
 def test_words():
@@ -20,8 +21,18 @@ def test_words():
 
 
 def test_rivals_see_the_same_words():
-    for text in TEXTS:
+    for text in TEXTS + ODD:
         assert review_rivals.tokens(text) == review_text.words([text]).numpy()[0].decode().split()
+
+
+def test_a_vocabulary_of_odd_characters_can_be_loaded(tmp_path):
+    layer = review_text.vectorizer(TEXTS + ODD, 60)
+    assert set("abcdef") | {"one", "two"} <= set(layer.get_vocabulary())
+    tokens = review_text.tokenizer(layer, 9)
+    tokens.save(tmp_path / "tokens.keras")
+    again = keras.saving.load_model(tmp_path / "tokens.keras")
+    for a, b in zip(review_text.numbers(tokens, TEXTS + ODD), review_text.numbers(again, TEXTS + ODD), strict=True):
+        assert a.tolist() == b.tolist()
 
 
 def test_numbers_are_of_known_words_and_their_own_length():

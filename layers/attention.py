@@ -1,0 +1,182 @@
+"""Attention of a decoder to the states of an encoder, and a cell that puts it into a recurrent loop."""
+
+import keras
+from keras import ops
+
+SCORES = "additive", "dot", "general", "concat"
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+class Attention(keras.layers.Layer):
+    """Looks a query s up in a memory h_1 … h_T: how well each fits, as weights, and their mean so weighted.
+
+        score_j = v · tanh(W s + U h_j)        additive
+        score_j = s · h_j                      dot; needs states of the query's size
+        score_j = s · W h_j                    general
+        score_j = v · tanh([W U] [s; h_j])     concat: additive, its two matrices written as one
+        α = softmax(score), 0 where h_j is masked
+        c = Σ_j α_j h_j                        context
+
+    Sources: additive: Bahdanau, Cho & Bengio (2015), "Neural Machine Translation by Jointly Learning to Align and
+    Translate", appendix A.1.2. The others: Luong, Pham & Manning (2015), "Effective Approaches to Attention-based
+    Neural Machine Translation", section 3.1.
+
+    Args:
+        score: "additive", "dot", "general" or "concat".
+        units: the size of v, for "additive" and "concat"; by default the query's.
+
+    Call arguments:
+        query: (batch, features), or (batch, steps, features) for the states of a whole sequence at once.
+        memory: (batch, timesteps, memory features).
+        keys: what `keys(memory)` returns, to work it out once for many calls; None to do so here.
+        memory_mask: (batch, timesteps), False or 0 where memory is padding; by default Keras's mask of memory.
+
+    Returns:
+        The context, (batch, memory features) or (batch, steps, memory features), and the weights, (batch, timesteps) or
+        (batch, steps, timesteps). Where all of memory is masked, both are 0.
+
+    Raises:
+        ValueError: `score` is none of these, or memory does not fit it.
+    """
+
+    def __init__(self, score="additive", units=None, **kwargs):
+        super().__init__(**kwargs)
+        if score not in SCORES:
+            raise ValueError(f"score must be one of {', '.join(SCORES)}. Received: score={score!r}")
+        if units is not None and not (isinstance(units, int) and units > 0):
+            raise ValueError(f"units must be a positive whole number or None. Received: units={units!r}")
+        self.score, self.units = score, units
+        self.supports_masking = True
+
+    def build(self, query_shape, memory_shape, keys_shape=None):
+        query, memory = query_shape[-1], memory_shape[-1]
+        if self.score == "dot":
+            if query != memory:
+                raise ValueError(
+                    f'score="dot" needs a memory as wide as the query; "general" does not. Received: query of shape '
+                    f"{tuple(query_shape)} and memory of shape {tuple(memory_shape)}"
+                )
+        elif self.score == "general":
+            self.key_kernel = self.add_weight(name="key_kernel", shape=(memory, query))
+        else:
+            units = self.units or query
+            self.query_kernel = self.add_weight(name="query_kernel", shape=(query, units))
+            self.key_kernel = self.add_weight(name="key_kernel", shape=(memory, units))
+            self.scale = self.add_weight(name="scale", shape=(units,), initializer="glorot_uniform")
+
+    def keys(self, memory):
+        """What the scores need of memory, U h_j, W h_j or h_j itself: (batch, timesteps, size)."""
+        return memory if self.score == "dot" else ops.matmul(memory, self.key_kernel)
+
+    def scores(self, query, keys):
+        """(batch, steps, features) and (batch, timesteps, size) to (batch, steps, timesteps)."""
+        if self.score in ("dot", "general"):
+            return ops.matmul(query, ops.swapaxes(keys, 1, 2))
+        wq = ops.matmul(query, self.query_kernel)
+        return ops.sum(self.scale * ops.tanh(wq[:, :, None] + keys[:, None]), axis=-1)
+
+    def call(self, query, memory, keys=None, memory_mask=None):
+        alone = len(query.shape) == 2
+        scores = self.scores(query[:, None] if alone else query, self.keys(memory) if keys is None else keys)
+        if memory_mask is None:
+            weights = ops.softmax(scores, axis=-1)
+        else:
+            there = ops.cast(memory_mask, "bool")[:, None]
+            # -30000 fits float16; the product makes the weights of a memory that is masked throughout 0, not equal
+            weights = ops.softmax(ops.where(there, scores, ops.cast(-30000.0, scores.dtype)), axis=-1)
+            weights = weights * ops.cast(there, weights.dtype)
+        context = ops.matmul(weights, memory)
+        return (context[:, 0], weights[:, 0]) if alone else (context, weights)
+
+    def compute_mask(self, query, memory=None, keys=None, previous_mask=None):
+        return None, None
+
+    def compute_output_shape(self, query_shape, memory_shape, keys_shape=None):
+        return (*query_shape[:-1], memory_shape[-1]), (*query_shape[:-1], memory_shape[1])
+
+    def get_config(self):
+        return super().get_config() | {"score": self.score, "units": self.units}
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+class AttentionCell(keras.layers.Layer):
+    """A recurrent cell that looks up a memory at every step and is fed what it found at the step before.
+
+        s_t = cell([x_t; h̃_{t-1}], s_{t-1})    input feeding
+        c_t = attention(s_t, memory)
+        h̃_t = tanh(W [c_t; s_t] + b)           the output
+
+    Source: Luong, Pham & Manning (2015), eq. 5 and section 3.3.
+
+    Use it in `keras.layers.RNN` or `layers.RNN` with `initial_state=cell.start(states, memory, mask)`: memory, its keys
+    and its mask travel with the states, unchanged, because a cell sees nothing else.
+
+    Args:
+        cell: any cell, ours or Keras's.
+        attention: an `Attention`.
+        memory_features: the size of the memory's states.
+        units: the size of h̃; by default the cell's output.
+
+    Call arguments: inputs (batch, features); states as `start` returns them.
+    Returns: h̃_t, (batch, units), and the new states.
+    """
+
+    def __init__(self, cell, attention, memory_features, units=None, **kwargs):
+        super().__init__(**kwargs)
+        self.cell, self.attention, self.memory_features = cell, attention, memory_features
+        self.output_size = self.units = units or cell.output_size
+        self.state_size = [
+            *keras.tree.flatten(cell.state_size),
+            self.units,
+            (None, memory_features),
+            (None, None),
+            (None,),
+        ]
+
+    def build(self, input_shape):
+        if not self.cell.built:  # it is, where it was loaded
+            self.cell.build((None, input_shape[-1] + self.units))
+        self._build_attention()
+        width = self.memory_features + self.cell.output_size
+        self.kernel = self.add_weight(name="kernel", shape=(width, self.units))
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+
+    def _build_attention(self):
+        if not self.attention.built:  # `start` comes before the loop builds its cell
+            self.attention.build((None, self.cell.output_size), (None, None, self.memory_features))
+
+    def start(self, states, memory, memory_mask=None):
+        """The initial state: the cell's own states, a list of (batch, units), and what is to be attended to.
+
+        Args:
+            memory: (batch, timesteps, memory features).
+            memory_mask: (batch, timesteps), False where it is padding.
+        """
+        self._build_attention()
+        there = ops.ones_like(memory[:, :, 0]) if memory_mask is None else ops.cast(memory_mask, memory.dtype)
+        nothing = ops.zeros_like(states[0][:, :1]) * ops.zeros((self.units,), states[0].dtype)
+        return [*states, nothing, memory, self.attention.keys(memory), there]
+
+    def look(self, inputs, states, training=False):
+        """One step; returns h̃_t, the new states, and the weights of the memory, (batch, timesteps)."""
+        *own, fed, memory, keys, there = states
+        own = keras.tree.pack_sequence_as(self.cell.state_size, own)
+        s, own = self.cell(ops.concatenate([inputs, fed], axis=-1), own, training=training)
+        context, weights = self.attention(s, memory, keys, memory_mask=there)
+        h = ops.tanh(ops.matmul(ops.concatenate([context, s], axis=-1), self.kernel) + self.bias)
+        return h, [*keras.tree.flatten(own), h, memory, keys, there], weights
+
+    def call(self, inputs, states, training=False):
+        return self.look(inputs, states, training)[:2]
+
+    def get_initial_state(self, batch_size=None):
+        raise ValueError("An AttentionCell needs its memory: pass initial_state=cell.start(states, memory, mask).")
+
+    def get_config(self):
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in ("cell", "attention")}
+        return super().get_config() | parts | {"memory_features": self.memory_features, "units": self.units}
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("cell", "attention")}
+        return cls(**config | parts)
