@@ -16,8 +16,8 @@ POOL = 50  # batches whose reviews are sorted by length together
 def words(texts):
     """Lower case, punctuation marks as words of their own; isn't and it's stay whole.
 
-    Line breaks, control characters and spaces of every kind separate words: a vocabulary is saved a word a line, and one
-    that were such a character itself could not be loaded.
+    Line breaks, control characters and spaces of every kind separate words: a vocabulary is saved a word a line, and
+    one that held such a character could not be loaded.
     """
     texts = tf.strings.regex_replace(tf.strings.lower(texts, "utf-8"), r"<br */?>|\p{Cc}|\pZ", " ")
     return tf.strings.regex_replace(texts, r"([^\pL\pM\pN_\s'])", r" \1 ")
