@@ -7,11 +7,10 @@ import dataclasses
 import gzip
 import hashlib
 import pathlib
-import socket
 
 import pandas as pd
 
-from datasets import generated_reviews
+from datasets import generated_reviews, network
 
 GENERATED = "phrases"
 IMDB = "imdb", "imdb_reviews"
@@ -191,7 +190,12 @@ def _imdb(name, folder):
     if not builder.data_path.exists():
         builder.place = imdb_builder.local_copy(folder) if ours and folder else None
         if builder.place is None:
-            _require_network(folder)
+            ways = (
+                f"put {imdb_builder.ARCHIVE} from {imdb_builder.URL} or the folder {imdb_builder.FOLDER} that it "
+                "holds into a folder and name that as --data-dir; or name a folder with train.jsonl.gz and "
+                "test.jsonl.gz (text, label, rating) as --data-dir"
+            )
+            network.require(HOST, "IMDB", ways, f"--data-dir {folder}")
         builder.download_and_prepare()
     parts = {}
     for part, split in {"train": "train", "test": "test", "unsup": "unsupervised"}.items():
@@ -199,18 +203,3 @@ def _imdb(name, folder):
         columns["text"] = [text.decode("utf-8") for text in columns["text"]]
         parts[part] = pd.DataFrame({key: columns[key] for key in ("text", "label", "rating") if key in columns})
     return parts, str(builder.data_path)
-
-
-def _require_network(folder):
-    """TFDS would try for minutes before it gave up."""
-    from datasets.imdb_builder import ARCHIVE, FOLDER, URL
-
-    try:
-        socket.create_connection((HOST, 443), timeout=5).close()
-    except OSError as error:
-        raise FileNotFoundError(
-            f"IMDB is not here, and {HOST} cannot be reached ({error}). Three ways forward: connect to the network and "
-            f"try again; put {ARCHIVE} from {URL} or the folder {FOLDER} that it holds into a folder and name that as "
-            f"--data-dir; or name a folder with train.jsonl.gz and test.jsonl.gz (text, label, rating) as --data-dir. "
-            f"Received: --data-dir {folder}"
-        ) from error

@@ -115,7 +115,7 @@ def test_offline_without_imdb_fails_in_seconds_with_what_to_do(name, tmp_path, m
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     started = time.monotonic()
-    with pytest.raises(FileNotFoundError, match="(?s)Three ways.*aclImdb_v1.tar.gz.*train.jsonl.gz.*Received"):
+    with pytest.raises(FileNotFoundError, match="(?s)Ways forward.*aclImdb_v1.tar.gz.*train.jsonl.gz.*Received"):
         reviews.load(name, tmp_path)
     assert time.monotonic() - started < 10
 

@@ -1,0 +1,142 @@
+"""Sentence pairs: the generated grammar, files of every kind, and the sets that have to be fetched."""
+
+import gzip
+import pathlib
+import socket
+
+import pandas as pd
+import pytest
+
+from datasets import generated_translations, multi30k_builder, translation
+
+DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
+
+
+def test_grammar_agrees():
+    """The rules of French, checked on what they have to do, not on how the grammar does it."""
+    whole = pd.concat(generated_translations.generate({"train": 6000, "test": 100}).values())
+    pairs = dict(zip(whole["english"].str.lower(), whole["french"].str.lower()))
+    assert len(pairs) == 6100
+    french = pd.Series(pairs.values())
+    vowel = r"(?:[aeiouéèê]|homme)"
+    for wrong in [
+        rf"\b(?:ne|le|la|de|ce|ma) {vowel}",
+        rf"\b[nld]'(?!{vowel})",
+        r"\b(?:vieux|beau) (?:homme|ami|arbre)\b",
+    ]:
+        assert not french.str.contains(wrong).any(), french[french.str.contains(wrong)].iloc[0]
+    for english, right in [
+        ("not", r"\bn(?:e |').* pas\b"),
+        ("old man", "vieil homme"),
+        ("green house", "maison verte"),
+    ]:
+        chosen = [fr for en, fr in pairs.items() if f"{english} " in en + " " or f"{english}." in en]
+        assert chosen and all(pd.Series(chosen).str.contains(right)), english
+    assert french.str.contains("pas d'|pas de ").any() and not french.str.contains(r"\bpas (?:un|une|des)\b").any()
+    assert not pd.Series(list(pairs)).str.contains(r"\ba [aeiou]|\ban [^aeiou]").any()
+
+
+def test_generated_splits_share_nothing():
+    data = translation.load()
+    assert {name: len(split) for name, split in data.splits.items()} == translation.SIZES
+    assert data.shared == 0 and data.languages == ("en", "fr") and "0 source sentences" in data.described()
+    back = translation.load(direction="fr-en")
+    assert (back.splits["test"]["source"] == data.splits["test"]["target"]).all() and back.languages == ("fr", "en")
+    assert translation.load().checksum() == data.checksum() != translation.load(seed=1).checksum()
+
+
+def write(path, text):
+    (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8").write(text)
+    return str(path)
+
+
+@pytest.fixture
+def rows():
+    return [(f"source {i // 2}", f"ziel {i} ß") for i in range(400)]  # each source has two translations
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "tsv.gz"])
+def test_a_file_of_pairs(tmp_path, rows, suffix):
+    path = write(tmp_path / f"own.{suffix}", "".join(f"{a}\t{b}\tCC-BY\r\n" for a, b in rows))
+    data = translation.load(path, "nl-de")
+    assert data.languages == ("nl", "de") and data.shared == 0
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 320, "validation": 40, "test": 40}
+    whole = pd.concat(data.splits.values())
+    assert sorted(zip(whole["source"], whole["target"])) == sorted(rows)
+    assert data.splits["test"]["target"].tolist() == translation.load(path).splits["test"]["target"].tolist()
+    assert translation.load(path, seed=1).splits["test"]["source"].tolist() != data.splits["test"]["source"].tolist()
+
+
+def test_two_aligned_files(tmp_path, rows):
+    names = [write(tmp_path / name, "\n".join(side)) for name, side in zip(("all.nl", "all.de.gz"), zip(*rows))]
+    data = translation.load("all.nl,all.de.gz", data_dir=tmp_path)
+    whole = pd.concat(data.splits.values())
+    assert sorted(zip(whole["source"], whole["target"])) == sorted(rows) and data.languages == ("source", "target")
+    assert translation.load(",".join(names)).checksum() == data.checksum()
+
+
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ({"a.tsv": b"one\ttwo\nno tab\n"}, r"a.tsv, line 2.*tab.*\['no tab'\]"),
+        ({"a.tsv": b"one\ttwo\nthree\t \n"}, "a.tsv, line 2"),
+        ({"a.tsv": b"one\ttwo\ngr\xfc\xdfe\tvier\n"}, r"a.tsv, line 2: this is not UTF-8.*gr\\xfc"),
+        ({"a.tsv": b"one\ttwo\n"}, "Ten source sentences"),
+        ({"a.tsv.gz": b"no gzip"}, "a.tsv.gz is no gzip file"),
+        ({"a.en": b"one\ntwo\n", "a.de": b"eins\n"}, "not aligned.*a.en: 2 lines.*a.de: 1"),
+        ({"a.en": b"one\n\n", "a.de": b"eins\nzwei\n"}, "a.en, line 2: the sentence is empty"),
+        ({"a.en": b"one\n", "a.de": b"eins\n", "a.fr": b"un\n"}, "two aligned files"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, files, message):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        translation.load(",".join(files), data_dir=tmp_path)
+
+
+def test_wrong_names_and_directions(tmp_path):
+    with pytest.raises(FileNotFoundError, match="grammar .*multi30k, spa-eng.*Received: multi40k"):
+        translation.load("multi40k")
+    with pytest.raises(ValueError, match="must be en-fr or fr-en. Received: en-de"):
+        translation.load(direction="en-de")
+    with pytest.raises(ValueError, match="hyphen.*Received: english"):
+        translation.load(direction="english")
+    with pytest.raises(FileNotFoundError, match="spa.txt or spa.txt.gz.*Received"):
+        translation.load("spa-eng", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["multi30k", "ted_hrlr_translate/pt_to_en"])
+def test_offline_fails_in_seconds_with_what_to_do(name, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(FileNotFoundError, match="(?s)cannot be reached.*Ways forward.*Received"):
+        translation.load(name, data_dir=tmp_path)
+
+
+def test_multi30k_from_a_folder(tmp_path):
+    for split, stem in translation.MULTI30K.items():
+        for language in ("en", "de"):
+            write(tmp_path / f"{stem}.{language}.gz", f"{split} {language} 1\n{split} {language} 2\n")
+    data = translation.load("multi30k", "de-en", tmp_path)
+    assert data.splits["validation"].to_dict("list") == {
+        "source": ["validation de 1", "validation de 2"],
+        "target": ["validation en 1", "validation en 2"],
+    }
+
+
+def test_another_text_than_published_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="train.en should have the checksum"):
+        multi30k_builder.checked("train.en", write(tmp_path / "train.en.gz", "another text"))
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the folder ../shared/data with the real sentences is missing")
+def test_the_real_ones():
+    data = translation.load("multi30k", "en-de", DATA)
+    assert [len(split) for split in data.splits.values()] == [29000, 1014, 1000]
+    for name in multi30k_builder.SHA256:
+        assert multi30k_builder.checked(name, DATA / "multi30k" / f"{name}.gz")
+    tatoeba = translation.load("spa-eng", None, DATA / "translation-extra")
+    assert sum(map(len, tatoeba.splits.values())) == 118964 and tatoeba.shared == 0
