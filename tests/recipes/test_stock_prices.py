@@ -96,7 +96,7 @@ def test_forecast_of_a_price_is_todays_close_moved_by_the_forecast_return(call, 
 def test_publish_once_a_seed_and_again(call, monkeypatch):
     small = {"start": "2014-01-01", "window": 10, "units": 2, "epochs": 1, "batch_size": 256}
     settings = common.defaults(stock_prices.train) | small
-    monkeypatch.setattr(stock_prices, "defaults", lambda: settings)
+    monkeypatch.setattr(common, "defaults", lambda train: settings)
     for _ in range(2):
         assert call("publish", "--target", "price", "--seeds", 2, "--output", "out") == 0
         time.sleep(1.1)  # a folder's name has seconds
