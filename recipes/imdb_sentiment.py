@@ -69,7 +69,7 @@ def evaluate_model(model, data, rivals=True):
     if best != "network":
         print(f"The network loses to {best} here.")
     metrics = {"test_accuracy": accuracy.pop("network")}
-    return metrics | {"accuracy_" + name.replace(",", "").replace(" ", "_").lower(): a for name, a in accuracy.items()}
+    return metrics | {f"accuracy_{results.key(name)}": value for name, value in accuracy.items()}
 
 
 def complete(run, data, rivals=True):

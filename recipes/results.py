@@ -57,6 +57,11 @@ def publish(
     return path
 
 
+def key(name):
+    """A rival's name as a part of a metric's: "NBSVM, bigrams" is nbsvm_bigrams."""
+    return name.lower().replace(",", "").replace(" ", "_")
+
+
 def _summary(values):
     values = [round(float(v), 6) for v in values]
     return {"values": values, "mean": round(float(np.mean(values)), 6), "sd": round(float(np.std(values, ddof=1)), 6)}

@@ -106,7 +106,7 @@ def evaluate_model(model, data, run, rivals=True):
     run.save_figure(confusion(guesses["network"], truth, classes), "confusion.png")
     print(f"Drawn in {run / 'confusion.png'}")
     network = measured.pop("network")
-    return network | {f"{key}_{name.replace(' ', '_')}": v for name, m in measured.items() for key, v in m.items()}
+    return network | {f"{key}_{results.key(name)}": v for name, m in measured.items() for key, v in m.items()}
 
 
 def confusion(stars, truth, classes):
