@@ -21,6 +21,7 @@ from layers import RNN, GRUCell, LSTMCell, SimpleRNNCell
 
 CELLS = {"simple": SimpleRNNCell, "lstm": LSTMCell, "gru": GRUCell}
 BUILT_IN = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+BUILT_IN_CELLS = {"simple": keras.layers.SimpleRNNCell, "lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
 CELL_NAMES = [*CELLS, *(f"builtin-{name}" for name in BUILT_IN)]
 RUNS = Path("runs")
 NOT_SETTINGS = "run_dir", "resume"  # flags that do not change what a run computes
@@ -94,7 +95,30 @@ def user_errors():
         raise Stop(error) from error
 
 
+def typed(what, text, file):
+    """What is to be predicted from, with numbers: one text, a file's lines, or lines typed until an empty one."""
+    if text is not None and file is not None:
+        raise Stop(f"Give a {what} or a --file, not both.")
+    with user_errors():
+        lines = [text] if text is not None else file.read_text(encoding="utf-8").splitlines() if file else sys.stdin
+    if lines is sys.stdin and sys.stdin.isatty():
+        print(f"A {what} a line; an empty line ends.")
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, line.strip()
+        elif lines is sys.stdin:
+            return
+        else:
+            print(f"{number}: empty, left out")
+
+
 # ------------------------------------------------------------------------------------------------ building blocks
+
+
+def cell(name, units, **kwargs):
+    """A cell by its `--cell` name."""
+    cells = BUILT_IN_CELLS if name.startswith("builtin-") else CELLS
+    return cells[name.removeprefix("builtin-")](units, **kwargs)
 
 
 def recurrent(cell, units, dropout=0.0, recurrent_dropout=0.0, **kwargs):
@@ -212,6 +236,20 @@ def newest(recipe, finished):
         state, hint = ("finished", "train one first") if finished else ("unfinished", "start without --resume")
         raise Stop(f"No {state} run under {RUNS / recipe}: {hint}, or name the folder.")
     return runs[-1].path
+
+
+def once_a_seed(recipe, variant, seeds, complete):
+    """The runs of a published result, under runs/RECIPE/VARIANT-seedN: pairs of run and metrics.
+
+    Args:
+        complete: a function from a seed and a folder that begins the folder's run or goes on with it, and finishes it.
+            Runs that are finished are left as they are.
+    """
+    runs = [Run(RUNS / recipe / f"{variant}-seed{seed}") for seed in range(seeds)]
+    for seed, run in enumerate(runs):
+        if not run.finished:
+            complete(seed, run.path)
+    return [(run, json.loads((run / "metrics.json").read_text())) for run in runs]
 
 
 def versions():

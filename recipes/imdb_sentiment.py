@@ -122,7 +122,7 @@ def predict(
     """Score reviews, and show how the score moves word by word."""
     run = common.Run.open(RECIPE, run)
     model = run.model()
-    for number, review in review_classifier.typed(text, file):
+    for number, review in common.typed("review", text, file):
         review_classifier.show(model, review, run, number, score, says)
 
 

@@ -1,7 +1,5 @@
 """What the recipes that judge reviews share: their network, its training, and the command line's flags."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +8,7 @@ import numpy as np
 import typer
 
 from datasets import reviews
-from recipes import common, review_text, training, word_scores
+from recipes import batches, common, review_text, training, word_scores
 
 LANGUAGE_MODEL = "review_language_model"
 TAKEN_OVER = "cell", "vocabulary", "embedding", "units"  # settings that a language model decides
@@ -81,47 +79,31 @@ def fit(run, data, head, target, **compiled):
         )
         tokens = review_text.tokenizer(layer, settings["words"])
         rows = [review_text.numbers(tokens, part["text"]) for part in (train, validation)]
-        batches = review_text.bucketed_batches(rows[0], target(train), settings["batch_size"], settings["seed"])
-        held_out, _ = review_text.ordered_batches(rows[1], target(validation), settings["batch_size"])
+        examples = [[row, target(part).astype("float32")] for row, part in zip(rows, (train, validation))]
+        stream = batches.bucketed(examples[0], settings["batch_size"], settings["seed"])
+        held_out, _ = batches.ordered(examples[1], settings["batch_size"])
         network = build_model(layer.vocabulary_size(), settings, head)
         for name in ("embedding", "reader") if start else ():
             network.get_layer(name).set_weights(start.get_layer("network").get_layer(name).get_weights())
-        rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * batches[1])
+        rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * stream[1])
         network.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), **compiled)
         model = review_text.from_text(tokens, network)
-    return model, training.fit(network, run, batches, settings["epochs"], held_out, saved=model)
+    return model, training.fit(network, run, stream, settings["epochs"], held_out, saved=model)
 
 
 def published(recipe, variant, settings, seeds, complete):
     """The finished runs of a result, one a seed, begun, gone on with, or left as they are; and their metrics."""
-    folders = [common.RUNS / recipe / f"{variant}-seed{seed}" for seed in range(seeds)]
-    for seed, folder in enumerate(folders):
-        if not common.Run(folder).finished:
-            complete(*begin(recipe, settings | {"seed": seed}, folder, resume=True), rivals=seed == 0)
-    return [(run, json.loads((run / "metrics.json").read_text())) for run in map(common.Run, folders)]
+
+    def one(seed, folder):
+        complete(*begin(recipe, settings | {"seed": seed}, folder, resume=True), rivals=seed == 0)
+
+    return common.once_a_seed(recipe, variant, seeds, one)
 
 
 def outputs(model, texts):
     """What a model says of each text, (texts, outputs)."""
     rows = review_text.numbers(model.get_layer("tokenizer"), texts)
     return review_text.predictions(model.get_layer("network"), rows)
-
-
-def typed(text, file):
-    """The reviews to predict and their numbers: one text, a file's lines, or lines typed until an empty one."""
-    if text is not None and file is not None:
-        raise common.Stop("Give a review or a --file, not both.")
-    with common.user_errors():
-        lines = [text] if text is not None else file.read_text(encoding="utf-8").splitlines() if file else sys.stdin
-    if lines is sys.stdin and sys.stdin.isatty():
-        print("A review a line; an empty line ends.")
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield number, line.strip()
-        elif lines is sys.stdin:
-            return
-        else:
-            print(f"{number}: empty, not scored")
 
 
 def show(model, text, run, number, score, says):

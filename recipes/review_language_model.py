@@ -21,7 +21,7 @@ from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
 
-from recipes import common, review_text, training  # isort: skip
+from recipes import batches, common, review_text, training  # isort: skip
 
 import keras
 import numpy as np
@@ -65,7 +65,7 @@ class Surprise(keras.layers.Layer):
     def call(self, ids, states, training=False):
         forward, backward = ops.split(states, 2, axis=-1)
         # A pair of neighbours exists where the right one is no padding: one predicts the other, and is predicted by it.
-        pairs = ops.cast(ops.not_equal(ids[:, 1:], review_text.PADDING), "float32")
+        pairs = ops.cast(ops.not_equal(ids[:, 1:], batches.PADDING), "float32")
         x = [ops.matmul(h, p) for h, p in zip((forward[:, :-1], backward[:, 1:]), self.projections)]
         x, words = ops.concatenate(x, axis=1), ops.concatenate([ids[:, 1:], ids[:, :-1]], axis=1)
         loss = (self._among_sampled if training else self._among_all)(x, words) * ops.tile(pairs, (1, 2))
@@ -128,15 +128,15 @@ def fit(settings, run, data):
         tokens = review_text.tokenizer(layer, LONGEST)
         rows = [review_text.numbers(tokens, part) for part in (texts, data.splits["validation"]["text"])]
         rows = [pieces(part, settings["words"]) for part in rows]
-        nothing = [np.zeros((len(part), 1)) for part in rows]
-        batches = review_text.bucketed_batches(rows[0], nothing[0], settings["batch_size"], settings["seed"])
-        held_out, _ = review_text.ordered_batches(rows[1][:HELD_OUT], nothing[1][:HELD_OUT], 8)
+        examples = [[part, np.zeros((len(part), 1), "float32")] for part in (rows[0], rows[1][:HELD_OUT])]
+        stream = batches.bucketed(examples[0], settings["batch_size"], settings["seed"])
+        held_out, _ = batches.ordered(examples[1], 8)
         print(f"{sum(map(len, rows[0])):,} words in {len(rows[0]):,} pieces", flush=True)
         model = build_model(layer.vocabulary_size(), settings)
-        rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * batches[1])
+        rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * stream[1])
         model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), mean_surprise)
         encoder = keras.Model(model.input, model.get_layer("reader").output, name="network")
-    training.fit(model, run, batches, settings["epochs"], held_out, saved=review_text.from_text(tokens, encoder))
+    training.fit(model, run, stream, settings["epochs"], held_out, saved=review_text.from_text(tokens, encoder))
 
 
 @app.command()

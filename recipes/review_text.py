@@ -6,10 +6,9 @@ import tensorflow as tf
 from keras import ops
 
 from layers import Embedding
-from recipes import common
+from recipes import batches, common
 
-PADDING, UNKNOWN = 0, 1  # what TextVectorization calls "" and "[UNK]"
-POOL = 50  # batches whose reviews are sorted by length together
+UNKNOWN = 1  # as TextVectorization numbers it, beside 0 for padding
 
 
 @keras.saving.register_keras_serializable("rnn_recipes")
@@ -32,7 +31,7 @@ class LastWords(keras.layers.Layer):
         self.count = count
 
     def call(self, ids):
-        lengths = ops.sum(ops.cast(ops.not_equal(ids, PADDING), "int32"), axis=1, keepdims=True)
+        lengths = ops.sum(ops.cast(ops.not_equal(ids, batches.PADDING), "int32"), axis=1, keepdims=True)
         width = ops.minimum(ops.shape(ids)[1], self.count)
         return ops.take_along_axis(ids, ops.maximum(lengths - self.count, 0) + ops.arange(width)[None], axis=1)
 
@@ -89,46 +88,10 @@ def numbers(tokens, texts):
     return rows
 
 
-def _padded(ragged, targets, chosen):
-    ids = tf.gather(ragged, chosen).to_tensor(PADDING)
-    return ids, tf.gather(targets, chosen)
-
-
-def bucketed_batches(rows, targets, batch_size, seed):
-    """Shuffled batches of like lengths, as `training.fit` takes them: a function from the epoch, and how many.
-
-    Args:
-        rows: word numbers, one array a review.
-        targets: array of shape (reviews, ...).
-    """
-    ragged, lengths = tf.ragged.constant(rows, dtype="int32"), tf.constant([len(row) for row in rows], "int64")
-    targets, steps = tf.constant(targets, "float32"), -(-len(rows) // batch_size)
-    pools = tf.range(len(rows), dtype="int64") // (POOL * batch_size)
-
-    def batches(epoch):
-        epoch = tf.cast(epoch, tf.int64)
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(rows)), [epoch, seed])
-        order = tf.gather(order, tf.argsort(pools * 2**32 + tf.gather(lengths, order), stable=True))
-        turns = tf.random.experimental.stateless_shuffle(tf.range(steps), [epoch, seed + 1])
-        chosen = tf.data.Dataset.from_tensor_slices(turns)
-        chosen = chosen.map(lambda turn: order[turn * batch_size : (turn + 1) * batch_size])
-        return chosen.map(lambda chosen: _padded(ragged, targets, chosen))
-
-    return batches, steps
-
-
-def ordered_batches(rows, targets, batch_size):
-    """Batches from the shortest review to the longest, and the order that this is."""
-    order = np.argsort([len(row) for row in rows], kind="stable")
-    ragged, targets = tf.ragged.constant(rows, dtype="int32"), tf.constant(targets, "float32")
-    chosen = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-    return chosen.map(lambda chosen: _padded(ragged, targets, chosen)), order
-
-
 def predictions(network, rows, batch_size=256):
     """The network's output for each review, in their own order."""
-    batches, order = ordered_batches(rows, np.zeros(len(rows)), batch_size)
-    outputs = network.predict(batches.map(lambda ids, _: ids), verbose=0)
+    ordered, order = batches.ordered([rows], batch_size)
+    outputs = network.predict(ordered, verbose=0)
     return outputs[np.argsort(order)]
 
 

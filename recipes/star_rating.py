@@ -193,7 +193,7 @@ def predict(
     classes = np.array(model.get_layer("network").layers[-1].classes)
     middle, half = (classes[-1] + classes[0]) / 2, (classes[-1] - classes[0]) / 2
     score = lambda outputs: (expected(outputs, classes) - middle) / half
-    for number, review in review_classifier.typed(text, file):
+    for number, review in common.typed("review", text, file):
         review_classifier.show(model, review, run, number, score, lambda output: says(output, classes))
 
 

@@ -43,11 +43,12 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
 
     A run killed at any moment and begun again ends with the same bits: the checkpoint, replaced in one step after each
     epoch, holds every variable (weights, optimizer, dropout seeds) and every epoch's batches follow from its number.
+    With an optimizer that has `use_ema`, the averaged weights are those that are validated and kept.
 
     Args:
         batches: what `shuffled_batches` returns.
         validation: a finite `tf.data.Dataset` of batches.
-        monitor: the value in history.csv whose minimum is the best epoch.
+        monitor: the value in history.csv whose minimum is the best epoch; its maximum, with "-" in front.
         patience: epochs without a better one after which training ends; None for never.
         saved: the model to save, if not this one: one that shares its layers.
 
@@ -115,6 +116,11 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.monotonic()
 
+    def on_test_begin(self, logs=None):
+        if self.model.optimizer.use_ema:
+            self.newest = [w.numpy() for w in self.model.trainable_variables]
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
             raise Stop(
@@ -125,10 +131,14 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         state = self.state
         state["history"].append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
-        scores = [row[self.monitor] for row in state["history"]]
+        sign, name = (-1, self.monitor[1:]) if self.monitor[0] == "-" else (1, self.monitor)
+        scores = [sign * row[name] for row in state["history"]]
         state["epochs"], state["best_epoch"] = epoch + 1, int(np.argmin(scores)) + 1
         if state["best_epoch"] == epoch + 1:
             self.best = [w.numpy() for w in self.model.weights]
+        if self.model.optimizer.use_ema:
+            for variable, value in zip(self.model.trainable_variables, self.newest):
+                variable.assign(value)
         state["minutes"] += (time.monotonic() - self.began) / 60
         state["stopped"] = self.patience is not None and epoch + 1 - state["best_epoch"] >= self.patience
         self.model.stop_training = state["stopped"]
@@ -148,13 +158,15 @@ def _variables(model):
 
 
 def plot_history(run):
-    """Learning curves of every value in history.csv that has a validation twin."""
+    """Learning curves of every value in history.csv that was taken on the validation part, beside its training twin."""
     history = pd.read_csv(run / "history.csv").set_index("epoch")
-    names = [name for name in history if f"val_{name}" in history]
+    names = [name.removeprefix("val_") for name in history if name.startswith("val_")]
     figure, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), squeeze=False)
     for axis, name in zip(axes[0], names):
-        history[[name, f"val_{name}"]].plot(ax=axis, marker=".", ylabel=name)
-        axis.legend(["training", "validation"])
+        twins = {name: "training", f"val_{name}": "validation"}
+        history[[twin for twin in twins if twin in history]].rename(columns=twins).plot(
+            ax=axis, marker=".", ylabel=name
+        )
     run.save_figure(figure, "learning_curves.png")
 
 
@@ -166,7 +178,7 @@ def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):
 
     Args:
         build: a function from a `--cell` name to a model, without dropout; other noise must be seeded.
-        x, y: arrays of at least `batch_size` examples.
+        x, y: arrays of at least `batch_size` examples; x may be a tuple of them.
         loss: what `compile` takes.
         steps: Adam steps over which the two losses must stay together.
 
@@ -197,7 +209,8 @@ def _measure(model, start, x, y, loss, steps, batch_size):
     variables = model.trainable_variables
     for variable, value in zip(variables, start):
         variable.assign(value)
-    batches = [(x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, len(x) - batch_size + 1, batch_size)]
+    slices = [slice(i, i + batch_size) for i in range(0, len(y) - batch_size + 1, batch_size)]
+    batches = [(keras.tree.map_structure(lambda array: array[part], x), y[part]) for part in slices]
     outputs = model.predict_on_batch(batches[0][0])
     model.compile(keras.optimizers.SGD(1.0), loss)
     model.train_on_batch(*batches[0])

@@ -70,7 +70,7 @@ def test_odd_texts(call, few, capsys):
     assert call("predict", "--run", "mine", "--file", "odd.txt") == 0
     said = capsys.readouterr().out
     assert "of 10,000 words the last 50 are read" in said
-    assert "2: empty, not scored" in said
+    assert "2: empty, left out" in said
     assert "3: score" in said and "knows only 0 of 1 words" in said
     assert "4: score" in said
 

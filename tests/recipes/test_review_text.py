@@ -56,22 +56,6 @@ def rows():
     return [np.full(rng.integers(1, 90), i + 1, "int32") for i in range(503)]
 
 
-def test_bucketed_batches_hold_everything_once_and_little_padding(rows):
-    batches, steps = review_text.bucketed_batches(rows, np.arange(1, 504)[:, None], 8, seed=3)
-    epochs = [list(batches(epoch).as_numpy_iterator()) for epoch in (0, 1, 1)]
-    assert len(epochs[0]) == steps == 63
-    for epoch in epochs:
-        assert sorted(int(y) for _, targets in epoch for y in targets[:, 0]) == list(range(1, 504))
-        for ids, targets in epoch:
-            assert ((ids == targets) | (ids == 0)).all()  # each target stands by its own row
-            assert [np.count_nonzero(row) for row in ids] == [len(rows[int(y) - 1]) for y in targets[:, 0]]
-    first, second, again = ([targets.tolist() for _, targets in epoch] for epoch in epochs)
-    assert first != second and second == again
-    widths = [ids.shape[1] for ids, _ in epochs[0]]
-    assert widths != sorted(widths)
-    assert sum(map(len, rows)) / sum(ids.size for ids, _ in epochs[0]) > 0.9
-
-
 def test_maximum_leaves_out_what_is_masked():
     x = np.random.default_rng(0).normal(-5, 1, (3, 4, 2)).astype("float32")
     mask = np.array([[True] * 4, [True, True, False, False], [True, False, False, False]])

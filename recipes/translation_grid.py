@@ -1,0 +1,66 @@
+"""Why attention was invented: every cell with every kind of attention, trained alike, and scored by sentence length.
+
+An encoder without attention hands the decoder one vector, however long the sentence. Cho et al. (2014, "On the
+Properties of Neural Machine Translation") saw its translations get worse as sentences grow; Bahdanau, Cho & Bengio
+(2015) let the decoder look back instead. This trains nine networks that differ in nothing else, one seed each: BLEU of
+each, and a curve over the length of the source.
+
+Takes about two hours on Multi30k; after a stop the same command goes on.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+
+from recipes import common, encoder_decoder, results, translation, translation_report  # isort: skip
+
+import pandas as pd
+import typer
+
+SAME = {"data": "multi30k", "direction": "de-en"}
+SHOWN = "bleu", "bleu_lc_tok"
+app = common.command_line(__doc__)
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Option(help="As in translation.py.")] = SAME["data"],
+    direction: Annotated[str | None, typer.Option(help="Such as de-en.")] = SAME["direction"],
+    data_dir: common.DataDir = None,
+    epochs: common.Epochs = 8,
+    units: translation.Units = 256,
+    embedding: translation.Embedding = 256,
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
+):
+    """Train all nine, draw and write results/; the default."""
+    given = {"data": data, "direction": direction, "data_dir": data_dir, "epochs": epochs}
+    settings = common.defaults(translation.train) | given | {"units": units, "embedding": embedding}
+    found, curves, minutes = {}, {}, 0.0
+    for cell in common.CELLS:
+        for attention in encoder_decoder.SCORES:
+            run, metrics = one(settings | {"cell": cell, "attention": attention})
+            found |= {f"{name}_{cell}_{attention}": metrics[name] for name in SHOWN}
+            minutes += metrics["minutes"]
+            curves[f"{cell}, {attention}"] = translation.curve(run)
+    folder = common.Run(common.RUNS / translation.RECIPE)
+    folder.save_figure(translation_report.plot_by_length(curves), "bleu_by_length.png")
+    print(f"\n{pd.Series(found).map('{:.2f}'.format).to_string()}\nDrawn in {folder / 'bleu_by_length.png'}")
+    details = {name: curve.round(2).to_dict("index") for name, curve in curves.items()}
+    kept = {"once": found, "details": details}
+    command = "python recipes/translation_grid.py"
+    print(
+        results.publish(translation.RECIPE, "grid", command, common.versions(), [(0, minutes, {})], [], output, **kept)
+    )
+
+
+def one(settings):
+    """The finished run of one cell with one attention, and its metrics."""
+    complete = lambda seed, folder: translation.complete(*translation.begin(settings, folder, resume=True))
+    name = f"grid-{settings['cell']}-{settings['attention']}"
+    return common.once_a_seed(translation.RECIPE, name, 1, complete)[0]
+
+
+if __name__ == "__main__":
+    common.main(app)

@@ -1,0 +1,77 @@
+"""Scores of translations, and what is drawn of them."""
+
+import numpy as np
+import pandas as pd
+import sacrebleu
+from matplotlib import pyplot as plt
+from sacremoses import MosesTokenizer
+
+UNSPACED = {"zh": "zh", "ja": "char", "th": "char"}  # sacrebleu's tokenizers for text without spaces, by language
+BANDS = 0, 6, 9, 12, 15, 20, np.inf  # of the source's length in words, each up to and without the next
+
+
+def scores(hypotheses, references, language="en"):
+    """BLEU and chrF of whole sentences against one reference each, from 0 to 100, and how they were taken.
+
+    `bleu` and `chrf` are those of the texts as they stand, by sacrebleu. `bleu_lc_tok` is BLEU as papers on Multi30k
+    give it: lower-cased and cut into words by Moses's rules for the language, hyphens included.
+
+    Returns:
+        A dict of numbers, and a dict of sacrebleu's signatures under the same names.
+    """
+    moses = MosesTokenizer(lang=language)
+    words = [_moses(moses, texts) for texts in (hypotheses, references)]
+    measures = {
+        "bleu": (sacrebleu.BLEU(tokenize=UNSPACED.get(language, "13a")), hypotheses, references),
+        "chrf": (sacrebleu.CHRF(), hypotheses, references),
+        "bleu_lc_tok": (sacrebleu.BLEU(tokenize="none", lowercase=True, force=True), *words),
+    }
+    found = {name: float(m.corpus_score(list(h), [list(r)]).score) for name, (m, h, r) in measures.items()}
+    return found, {name: str(m.get_signature()) for name, (m, _, _) in measures.items()}
+
+
+def _moses(tokenizer, texts):
+    cut = lambda text: tokenizer.tokenize(text, aggressive_dash_splits=True, return_str=True, escape=False)
+    return [cut(text) for text in texts]
+
+
+def bleu(hypotheses, references):
+    return float(sacrebleu.BLEU().corpus_score(list(hypotheses), [list(references)]).score)
+
+
+def by_length(sources, hypotheses, references):
+    """BLEU of the sentences whose source has so many words: a DataFrame with sentences and bleu, by band."""
+    table = pd.DataFrame({"source": sources, "hypothesis": hypotheses, "reference": references})
+    bands = pd.cut(table["source"].str.split().str.len(), BANDS, right=False)
+    rows = {
+        band: (len(part), bleu(part["hypothesis"], part["reference"]))
+        for band, part in table.groupby(bands, observed=True)
+    }
+    index = [
+        f"{band.left:.0f}–{band.right - 1:.0f}" if np.isfinite(band.right) else f"{band.left:.0f}+" for band in rows
+    ]
+    return pd.DataFrame(list(rows.values()), index=index, columns=["sentences", "bleu"])
+
+
+def plot_by_length(curves):
+    """BLEU against the length of the source; `curves` is a dict of what `by_length` returns, by name."""
+    figure, axis = plt.subplots(figsize=(6, 3.8))
+    for name, curve in curves.items():
+        axis.plot(curve.index, curve["bleu"], marker="o", label=name)
+    axis.set(xlabel="words in the source sentence", ylabel="BLEU")
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def plot_attention(weights, source, target):
+    """The weights, (steps, timesteps), between the pieces of a translation and those of its source."""
+    shown = [[piece.replace("▁", " ").strip() or "␣" for piece in pieces] for pieces in (source, target)]
+    figure, axis = plt.subplots(figsize=(2 + 0.4 * len(source), 1.5 + 0.35 * len(target)))
+    image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axis.set_xticks(range(len(source)), shown[0], rotation=60, ha="left")
+    axis.set_yticks(range(len(target)), shown[1])
+    axis.xaxis.tick_top()
+    figure.colorbar(image, ax=axis, label="weight")
+    return figure

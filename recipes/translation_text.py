@@ -1,0 +1,125 @@
+"""From sentences to the numbers of subwords, to batches, and from what a network says back to sentences."""
+
+import functools
+import io
+
+import keras
+import numpy as np
+import sentencepiece
+import tensorflow as tf
+
+from recipes import batches, decoding, translation_report
+
+BEAM, LENGTH_PENALTY = 5, 1.0
+PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+
+
+class Subwords:
+    """Byte-pair encoding (Sennrich, Haddow & Birch 2016) by sentencepiece: text to numbers and back.
+
+    Attributes:
+        model: the bytes of a sentencepiece model.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+
+    @classmethod
+    def learned(cls, sentences, vocabulary):
+        """From sentences; `vocabulary` numbers at most, fewer where the text has fewer pieces.
+
+        What the sentences hold no letter of is spelled in bytes.
+        """
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=vocabulary,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            byte_fallback=True,
+            pad_id=PADDING,
+            unk_id=UNKNOWN,
+            bos_id=START,
+            eos_id=END,
+            minloglevel=2,
+        )
+        return cls(model.getvalue())
+
+    def __len__(self):
+        return self._pieces.get_piece_size()
+
+    def numbers(self, sentences):
+        """A list of numbers a sentence, with END behind."""
+        return [row + [END] for row in self._pieces.encode(list(sentences))]
+
+    def text(self, rows):
+        """The sentences of rows of numbers, each up to its END."""
+        rows = ([int(n) for n in row] for row in rows)
+        return [self._pieces.decode([n for n in _until_end(row) if n > END]) for row in rows]
+
+    def pieces(self, row):
+        """The piece behind each number, for labels: "▁" stands for a space."""
+        return [self._pieces.id_to_piece(int(n)) for n in row]
+
+
+def _until_end(row):
+    return row[: row.index(END)] if END in row else row
+
+
+def examples(subwords, table, longest):
+    """Source and target numbers of the pairs of which neither side is longer; says how many are left out."""
+    pairs = list(zip(subwords.numbers(table["source"]), subwords.numbers(table["target"])))
+    kept = [pair for pair in pairs if max(map(len, pair)) <= longest]
+    if len(kept) < len(pairs):
+        print(f"{len(pairs) - len(kept):,} of {len(pairs):,} pairs are longer than {longest} subwords and left out")
+    return [list(side) for side in zip(*kept)]
+
+
+def teacher_forced(source, target):
+    """What the network sees, and what it should say: the target, and the target one step later."""
+    return (source, tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=START)), target
+
+
+class ValidationBleu(keras.callbacks.Callback):
+    """Adds `val_bleu`, of greedy translations of the validation part, to every epoch's values."""
+
+    def __init__(self, subwords, table, longest):
+        super().__init__()
+        self.subwords, self.table, self.longest, self.search = subwords, table, longest, None
+
+    def on_epoch_end(self, epoch, logs):
+        self.search = self.search or search(self.model, 1, longest=self.longest)
+        found = translate(self.search, self.subwords, self.table["source"])
+        logs["val_bleu"] = translation_report.bleu([beams[0][0] for beams in found], self.table["target"])
+
+
+def search(model, beam=BEAM, length_penalty=LENGTH_PENALTY, coverage_penalty=0.0, longest=100):
+    """The model's search as a model, compiled once for many calls of `translate`."""
+    kind = functools.partial(decoding.beam_search, width=beam, length_penalty=length_penalty)
+    kind = functools.partial(kind, coverage_penalty=coverage_penalty) if beam > 1 else _greedy
+    return decoding.Search(model, functools.partial(kind, start=START, end=END, longest=longest))
+
+
+def _greedy(*arguments, **options):
+    tokens, scores = decoding.greedy(*arguments, **options)
+    return tokens[:, None], scores[:, None]
+
+
+def translate(search, subwords, sentences, batch_size=100):
+    """For each sentence its beams, the best first: pairs of text and score."""
+    sources, order = batches.ordered([subwords.numbers(sentences)], batch_size)
+    tokens, scores = (part[np.argsort(order)] for part in search.predict(sources, verbose=0))
+    return [list(zip(subwords.text(beams), map(float, worth))) for beams, worth in zip(tokens, scores)]
+
+
+def attention_weights(model, source, target):
+    """What each step that wrote `target`, numbers, attended to in `source`, numbers: (steps, timesteps)."""
+    states, memory = model.begin(np.array([source]))
+    rows = []
+    for token in [START, *target[:-1]]:
+        _, states, weights = model.step(np.array([token]), states, memory)
+        rows.append(keras.ops.convert_to_numpy(weights)[0])
+    return np.array(rows)

@@ -1,0 +1,96 @@
+"""Greedy and beam search over a small network with random weights, beside a search through every sentence there is."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from recipes import decoding
+
+VOCABULARY, LONGEST, UNITS, BATCH = 4, 4, 6, 5
+START, END = 1, 2
+rng = np.random.default_rng(0)
+E = rng.normal(size=(VOCABULARY, UNITS)).astype("float32")
+W = rng.normal(size=(UNITS, UNITS)).astype("float32") * 0.8
+O = rng.normal(size=(UNITS, VOCABULARY)).astype("float32") * 1.5
+STATES, MEMORY = rng.normal(size=(2, BATCH, UNITS)).astype("float32")
+
+
+def step(tokens, states, memory):
+    h = ops.tanh(ops.take(E, tokens, axis=0) + ops.matmul(states[0], W) + memory[0])
+    return ops.matmul(h, O), [h], ops.softmax(3 * h[:, :3])
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum())
+
+
+def every_sentence(i, length_penalty, coverage_penalty):
+    """All (score, tokens) of the batch's i-th row, the best first, in NumPy."""
+    found = []
+
+    def go_on(tokens, h, total, covered):
+        if tokens and tokens[-1] == END or len(tokens) == LONGEST:
+            score = total / ((5 + len(tokens)) / 6) ** length_penalty
+            found.append((score + coverage_penalty * np.log(np.minimum(covered, 1)).sum(), tokens))
+            return
+        h = np.tanh(E[tokens[-1] if tokens else START] + h @ W + MEMORY[i])
+        chances, weights = log_softmax(h @ O), np.exp(log_softmax(3 * h[:3]))
+        for token in range(VOCABULARY):
+            go_on([*tokens, token], h, total + chances[token], covered + weights)
+
+    go_on([], STATES[i], 0.0, np.zeros(3))
+    return sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("length_penalty, coverage_penalty", [(0.0, 0.0), (1.0, 0.0), (0.7, 0.3)])
+def test_with_room_for_every_sentence_beam_search_is_exhaustive(length_penalty, coverage_penalty):
+    tokens, scores = decoding.beam_search(
+        step, [STATES], [MEMORY], START, END, LONGEST, 122, length_penalty, coverage_penalty
+    )
+    for i in range(BATCH):
+        expected = every_sentence(i, length_penalty, coverage_penalty)
+        assert len(expected) == 121
+        np.testing.assert_allclose(scores[i][:121], [score for score, _ in expected], rtol=1e-5)
+        for (_, sentence), found in list(zip(expected, np.array(tokens[i])))[:40]:
+            np.testing.assert_array_equal(found, sentence + [0] * (LONGEST - len(sentence)))
+        assert np.isneginf(scores[i][121:]).all()
+
+
+def test_width_1_is_greedy():
+    greedy, total = decoding.greedy(step, [STATES], [MEMORY], START, END, LONGEST)
+    tokens, scores = decoding.beam_search(step, [STATES], [MEMORY], START, END, LONGEST, 1, 0.0)
+    np.testing.assert_array_equal(tokens[:, 0], greedy)
+    np.testing.assert_allclose(scores[:, 0], total, rtol=1e-5)
+    assert END in np.array(greedy) and (np.array(greedy)[:, -1] != 0).any()  # some end early, some are cut
+
+
+def test_greedy_takes_the_likeliest_token_of_each_step():
+    greedy, total = map(np.array, decoding.greedy(step, [STATES], [MEMORY], START, END, LONGEST))
+    for i in range(BATCH):
+        h, token, expected, sentence = STATES[i], START, 0.0, []
+        while len(sentence) < LONGEST and token != END:
+            h = np.tanh(E[token] + h @ W + MEMORY[i])
+            token = int(np.argmax(h @ O))
+            expected += log_softmax(h @ O)[token]
+            sentence.append(token)
+        np.testing.assert_array_equal(greedy[i], sentence + [0] * (LONGEST - len(sentence)))
+        np.testing.assert_allclose(total[i], expected, rtol=1e-5)
+
+
+def test_a_wider_beam_finds_no_worse_a_sentence():
+    best = [
+        np.array(decoding.beam_search(step, [STATES], [MEMORY], START, END, LONGEST, width, 0.0)[1])[:, 0]
+        for width in (1, 3, 122)
+    ]
+    assert (best[1] >= best[0] - 1e-6).all() and (best[2] >= best[1] - 1e-6).all() and (best[2] > best[0]).any()
+
+
+def test_each_step_costs_one_step():
+    calls = []
+
+    def counted(tokens, states, memory):
+        calls.append(tokens.shape)
+        return step(tokens, states, memory)
+
+    decoding.beam_search(counted, [STATES], [MEMORY], START, END, LONGEST, 3, 0.0)
+    assert 1 <= len(calls) <= LONGEST and set(calls) == {(3 * BATCH,)}
