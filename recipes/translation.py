@@ -112,7 +112,7 @@ def fit(run, data):
 
 
 def evaluate_model(model, subwords, data, run, split="test", **searching):
-    """Translate a part of the data freely and score it; prints, draws, writes translations-SPLIT.tsv; returns the scores."""
+    """Translate a part of the data freely and score it: prints, draws, writes a TSV; returns the scores."""
     table = data.splits[split]
     found = translation_text.translate(
         translation_text.search(model, longest=run.settings["longest"], **searching), subwords, table["source"]
