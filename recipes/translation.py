@@ -105,7 +105,7 @@ def fit(run, data):
         optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0, **averaged)
         model.compile(optimizer, encoder_decoder.cross_entropy(settings["label_smoothing"]))
     forced = lambda epoch: stream(epoch).map(teacher_forced)
-    scored = [translation_text.ValidationBleu(subwords, validation, settings["longest"])]
+    scored = [translation_text.ValidationBleu(subwords, validation, data.languages[1], settings["longest"])]
     kept = {"monitor": "-val_bleu", "patience": settings["patience"], "callbacks": scored}
     minutes = training.fit(model, run, (forced, steps), settings["epochs"], held_out.map(teacher_forced), **kept)
     return model, subwords, minutes
@@ -128,15 +128,16 @@ def evaluate_model(model, subwords, data, run, split="test", **searching):
     with common.replacing(run / f"translations-{split}.tsv") as file:
         table.to_csv(file, sep="\t", index=False)
     run.save_figure(
-        translation_report.plot_by_length({run.settings["attention"]: curve(run, split)}), f"bleu_by_length-{split}.png"
+        translation_report.plot_by_length({run.settings["attention"]: curve(run, data.languages[1], split)}),
+        f"bleu_by_length-{split}.png",
     )
     return metrics
 
 
-def curve(run, split="test"):
+def curve(run, language, split="test"):
     """BLEU by the length of the source, of the translations in a run's folder."""
     table = pd.read_csv(run / f"translations-{split}.tsv", sep="\t", keep_default_na=False)
-    return translation_report.by_length(table["source"], table["translation"], table["target"])
+    return translation_report.by_length(table["source"], table["translation"], table["target"], language)
 
 
 def begin(settings, run_dir=None, resume=False):

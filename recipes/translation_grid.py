@@ -37,13 +37,14 @@ def train(
     """Train all nine, draw and write results/; the default."""
     given = {"data": data, "direction": direction, "data_dir": data_dir, "epochs": epochs}
     settings = common.defaults(translation.train) | given | {"units": units, "embedding": embedding}
+    language = translation.load_data(settings).languages[1]
     found, curves, minutes = {}, {}, 0.0
     for cell in common.CELLS:
         for attention in encoder_decoder.SCORES:
             run, metrics = one(settings | {"cell": cell, "attention": attention})
             found |= {f"{name}_{cell}_{attention}": metrics[name] for name in SHOWN}
             minutes += metrics["minutes"]
-            curves[f"{cell}, {attention}"] = translation.curve(run)
+            curves[f"{cell}, {attention}"] = translation.curve(run, language)
     folder = common.Run(common.RUNS / translation.RECIPE)
     folder.save_figure(translation_report.plot_by_length(curves), "bleu_by_length.png")
     print(f"\n{pd.Series(found).map('{:.2f}'.format).to_string()}\nDrawn in {folder / 'bleu_by_length.png'}")

@@ -22,7 +22,7 @@ def scores(hypotheses, references, language="en"):
     moses = MosesTokenizer(lang=language)
     words = [_moses(moses, texts) for texts in (hypotheses, references)]
     measures = {
-        "bleu": (sacrebleu.BLEU(tokenize=UNSPACED.get(language, "13a")), hypotheses, references),
+        "bleu": (_sacrebleu(language), hypotheses, references),
         "chrf": (sacrebleu.CHRF(), hypotheses, references),
         "bleu_lc_tok": (sacrebleu.BLEU(tokenize="none", lowercase=True, force=True), *words),
     }
@@ -30,21 +30,25 @@ def scores(hypotheses, references, language="en"):
     return found, {name: str(m.get_signature()) for name, (m, _, _) in measures.items()}
 
 
+def _sacrebleu(language):
+    return sacrebleu.BLEU(tokenize=UNSPACED.get(language, "13a"))
+
+
 def _moses(tokenizer, texts):
     cut = lambda text: tokenizer.tokenize(text, aggressive_dash_splits=True, return_str=True, escape=False)
     return [cut(text) for text in texts]
 
 
-def bleu(hypotheses, references):
-    return float(sacrebleu.BLEU().corpus_score(list(hypotheses), [list(references)]).score)
+def bleu(hypotheses, references, language="en"):
+    return float(_sacrebleu(language).corpus_score(list(hypotheses), [list(references)]).score)
 
 
-def by_length(sources, hypotheses, references):
+def by_length(sources, hypotheses, references, language="en"):
     """BLEU of the sentences whose source has so many words: a DataFrame with sentences and bleu, by band."""
     table = pd.DataFrame({"source": sources, "hypothesis": hypotheses, "reference": references})
     bands = pd.cut(table["source"].str.split().str.len(), BANDS, right=False)
     rows = {
-        band: (len(part), bleu(part["hypothesis"], part["reference"]))
+        band: (len(part), bleu(part["hypothesis"], part["reference"], language))
         for band, part in table.groupby(bands, observed=True)
     }
     index = [

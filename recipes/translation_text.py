@@ -8,7 +8,7 @@ import numpy as np
 import sentencepiece
 import tensorflow as tf
 
-from recipes import batches, decoding, translation_report
+from recipes import batches, common, decoding, translation_report
 
 BEAM, LENGTH_PENALTY = 5, 1.0
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
@@ -75,6 +75,8 @@ def examples(subwords, table, longest):
     kept = [pair for pair in pairs if max(map(len, pair)) <= longest]
     if len(kept) < len(pairs):
         print(f"{len(pairs) - len(kept):,} of {len(pairs):,} pairs are longer than {longest} subwords and left out")
+    if not kept:
+        raise common.Stop(f"No pair is left to train or validate on: try a larger --longest. Received: {longest}")
     return [list(side) for side in zip(*kept)]
 
 
@@ -86,18 +88,22 @@ def teacher_forced(source, target):
 class ValidationBleu(keras.callbacks.Callback):
     """Adds `val_bleu`, of greedy translations of the validation part, to every epoch's values."""
 
-    def __init__(self, subwords, table, longest):
+    def __init__(self, subwords, table, language, longest):
         super().__init__()
-        self.subwords, self.table, self.longest, self.search = subwords, table, longest, None
+        self.subwords, self.table, self.language, self.longest = subwords, table, language, longest
+        self.search = None
 
     def on_epoch_end(self, epoch, logs):
         self.search = self.search or search(self.model, 1, longest=self.longest)
         found = translate(self.search, self.subwords, self.table["source"])
-        logs["val_bleu"] = translation_report.bleu([beams[0][0] for beams in found], self.table["target"])
+        best = [beams[0][0] for beams in found]
+        logs["val_bleu"] = translation_report.bleu(best, self.table["target"], self.language)
 
 
 def search(model, beam=BEAM, length_penalty=LENGTH_PENALTY, coverage_penalty=0.0, longest=100):
     """The model's search as a model, compiled once for many calls of `translate`."""
+    if coverage_penalty and model.settings["attention"] == "none":
+        raise common.Stop("--coverage-penalty needs a network with attention, and this run has none.")
     kind = functools.partial(decoding.beam_search, width=beam, length_penalty=length_penalty)
     kind = functools.partial(kind, coverage_penalty=coverage_penalty) if beam > 1 else _greedy
     return decoding.Search(model, functools.partial(kind, start=START, end=END, longest=longest))
@@ -109,10 +115,11 @@ def _greedy(*arguments, **options):
 
 
 def translate(search, subwords, sentences, batch_size=100):
-    """For each sentence its beams, the best first: pairs of text and score."""
+    """For each sentence its beams, the best first: pairs of text and score; fewer where there are no more sentences."""
     sources, order = batches.ordered([subwords.numbers(sentences)], batch_size)
     tokens, scores = (part[np.argsort(order)] for part in search.predict(sources, verbose=0))
-    return [list(zip(subwords.text(beams), map(float, worth))) for beams, worth in zip(tokens, scores)]
+    real = [(beams[np.isfinite(worth)], worth[np.isfinite(worth)]) for beams, worth in zip(tokens, scores)]
+    return [list(zip(subwords.text(beams), map(float, worth))) for beams, worth in real]
 
 
 def attention_weights(model, source, target):

@@ -73,6 +73,8 @@ def test_without_attention_nothing_is_drawn(call, few, capsys):
     capsys.readouterr()
     assert call("predict", "--run", "mine", "The cat sees a dog.") == 0
     assert "drawn" not in capsys.readouterr().out
+    assert call("predict", "--run", "mine", "The cat sees a dog.", "--coverage-penalty", 0.2) == 2
+    assert "needs a network with attention" in capsys.readouterr().err
 
 
 def test_every_part_of_a_training_resumes(call, few, monkeypatch):
@@ -201,6 +203,8 @@ def test_long_pairs_are_left_out_and_told(capsys):
     source, target = translation_text.examples(subwords, table, 5)
     assert subwords.text(source) == ["a b"] and subwords.text(target) == ["c"]
     assert "2 of 3 pairs are longer than 5 subwords" in capsys.readouterr().out
+    with pytest.raises(common.Stop, match="No pair is left.*Received: 1"):
+        translation_text.examples(subwords, table, 1)
 
 
 def test_teacher_forcing_shifts_by_one():
