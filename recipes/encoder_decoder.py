@@ -34,6 +34,7 @@ class Decoder(keras.layers.Layer):
         memory_features: size of the memory's states, where there is attention.
         dropout: share of the embeddings, of h̃, and of what enters the second layer and above, dropped.
         tied: whether F is E.
+        fed: whether, without attention, c enters every step; else it enters s_0 alone.
 
     Call arguments:
         tokens: (batch, steps), what was written before each step.
@@ -44,16 +45,28 @@ class Decoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, vocabulary, cell, units, layers, embedding, attention, memory_features, dropout, tied, seed, **kwargs
+        self,
+        vocabulary,
+        cell,
+        units,
+        layers,
+        embedding,
+        attention,
+        memory_features,
+        dropout,
+        tied,
+        seed,
+        fed=True,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.settings = {"vocabulary": vocabulary, "cell": cell, "units": units, "layers": layers, "tied": tied}
         self.settings |= {"embedding": embedding, "attention": attention, "memory_features": memory_features}
-        self.settings |= {"dropout": dropout, "seed": seed}
+        self.settings |= {"dropout": dropout, "seed": seed, "fed": fed}
         cells = [common.cell(cell, units, dropout=dropout if i else 0.0) for i in range(layers)]
         stack = cells[0] if layers == 1 else keras.layers.StackedRNNCells(cells)
         self.sizes = keras.tree.flatten(stack.state_size)
-        self.attends = attention != "none"
+        self.attends, self.fed = attention != "none", fed
         if self.attends:
             stack = AttentionCell(stack, Attention(SCORES[attention]), memory_features, embedding)
         layer = keras.layers.RNN if cell.startswith("builtin-") else RNN
@@ -69,7 +82,7 @@ class Decoder(keras.layers.Layer):
         self.bridge.build(vector_shape)
         if not self.attends:
             self.narrow.build((None, self.settings["units"]))
-            width += vector_shape[-1]
+            width += vector_shape[-1] if self.fed else 0
         self.recurrent.cell.build((None, width))
         if not self.settings["tied"]:
             shape = (vocabulary, self.settings["embedding"])
@@ -81,7 +94,7 @@ class Decoder(keras.layers.Layer):
         ends = [sum(self.sizes[: i + 1]) for i in range(len(self.sizes) - 1)]
         states = ops.split(self.bridge(vector), ends, axis=-1) if ends else [self.bridge(vector)]
         if not self.attends:
-            return states, [vector]
+            return states, [vector] if self.fed else []
         *states, memory, keys, there = self.recurrent.cell.start(states, memory, mask)
         return states, [memory, keys, there]
 
@@ -100,8 +113,8 @@ class Decoder(keras.layers.Layer):
         if self.attends:
             h = self.recurrent(x, initial_state=[*states, *memory], training=training)
         else:
-            along = ops.repeat(vector[:, None], ops.shape(x)[1], axis=1)
-            x = ops.concatenate([x, along], axis=-1)
+            along = [ops.repeat(c[:, None], ops.shape(x)[1], axis=1) for c in memory]
+            x = ops.concatenate([x, *along], axis=-1)
             h = self.narrow(self.recurrent(x, initial_state=self._packed(states), training=training))
         return self.logits(self.drop[1](h, training=training))
 

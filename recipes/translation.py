@@ -105,7 +105,9 @@ def fit(run, data):
         optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0, **averaged)
         model.compile(optimizer, encoder_decoder.cross_entropy(settings["label_smoothing"]))
     forced = lambda epoch: stream(epoch).map(teacher_forced)
-    scored = [translation_text.ValidationBleu(subwords, validation, data.languages[1], settings["longest"])]
+    sources, order = batches.ordered([subwords.numbers(validation["source"])], 100)
+    bleu = lambda texts: translation_report.bleu(texts, validation["target"].iloc[order], data.languages[1])
+    scored = [translation_text.FreeDecoding("bleu", subwords, sources, bleu, settings["longest"])]
     kept = {"monitor": "-val_bleu", "patience": settings["patience"], "callbacks": scored}
     minutes = training.fit(model, run, (forced, steps), settings["epochs"], held_out.map(teacher_forced), **kept)
     return model, subwords, minutes

@@ -8,7 +8,7 @@ import numpy as np
 import sentencepiece
 import tensorflow as tf
 
-from recipes import batches, common, decoding, translation_report
+from recipes import batches, common, decoding
 
 BEAM, LENGTH_PENALTY = 5, 1.0
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
@@ -85,19 +85,24 @@ def teacher_forced(source, target):
     return (source, tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=START)), target
 
 
-class ValidationBleu(keras.callbacks.Callback):
-    """Adds `val_bleu`, of greedy translations of the validation part, to every epoch's values."""
+class FreeDecoding(keras.callbacks.Callback):
+    """Adds `val_NAME` to every epoch's values: a score of what the network writes by itself, greedily.
 
-    def __init__(self, subwords, table, language, longest):
+    Args:
+        inputs: batches of what `model.begin` takes.
+        score: a function from a list of texts, one for each example, to a number.
+    """
+
+    def __init__(self, name, subwords, inputs, score, longest):
         super().__init__()
-        self.subwords, self.table, self.language, self.longest = subwords, table, language, longest
+        self.name, self.subwords, self.inputs, self.score, self.longest = name, subwords, inputs, score, longest
         self.search = None
 
     def on_epoch_end(self, epoch, logs):
         self.search = self.search or search(self.model, 1, longest=self.longest)
-        found = translate(self.search, self.subwords, self.table["source"])
-        best = [beams[0][0] for beams in found]
-        logs["val_bleu"] = translation_report.bleu(best, self.table["target"], self.language)
+        logs[f"val_{self.name}"] = self.score(
+            [beams[0][0] for beams in written(self.search, self.subwords, self.inputs)]
+        )
 
 
 def search(model, beam=BEAM, length_penalty=LENGTH_PENALTY, coverage_penalty=0.0, longest=100):
@@ -117,7 +122,13 @@ def _greedy(*arguments, **options):
 def translate(search, subwords, sentences, batch_size=100):
     """For each sentence its beams, the best first: pairs of text and score; fewer where there are no more sentences."""
     sources, order = batches.ordered([subwords.numbers(sentences)], batch_size)
-    tokens, scores = (part[np.argsort(order)] for part in search.predict(sources, verbose=0))
+    found = written(search, subwords, sources)
+    return [found[i] for i in np.argsort(order)]
+
+
+def written(search, subwords, inputs):
+    """For each example of batches of inputs what `translate` returns for each sentence."""
+    tokens, scores = search.predict(inputs, verbose=0)
     real = [(beams[np.isfinite(worth)], worth[np.isfinite(worth)]) for beams, worth in zip(tokens, scores)]
     return [list(zip(subwords.text(beams), map(float, worth))) for beams, worth in real]
 

@@ -86,7 +86,7 @@ def test_every_part_of_a_training_resumes(call, few, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(translation_text.ValidationBleu, "on_epoch_end", dying(translation_text.ValidationBleu, killed))
+        patch.setattr(translation_text.FreeDecoding, "on_epoch_end", dying(translation_text.FreeDecoding, killed))
         with pytest.raises(KeyboardInterrupt):
             translation.train(**defaults(options, "stopped"))
     assert pd.read_csv("stopped/history.csv")["epoch"].tolist() == [1]
