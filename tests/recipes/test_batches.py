@@ -29,6 +29,12 @@ def test_bucketed_batches_hold_everything_once_and_little_padding(rows):
     assert sum(map(len, rows)) / sum(ids.size for ids, _ in epochs[0]) > 0.9
 
 
+def test_the_longest_batch_comes_at_another_time_in_each_epoch(rows):
+    stream, _ = batches.bucketed([rows], 16, seed=0)
+    places = [np.argmax([ids.shape[1] for (ids,) in stream(epoch).as_numpy_iterator()]) for epoch in range(6)]
+    assert len({*places}) > 2
+
+
 def test_of_two_sequences_the_last_is_sorted_by_and_both_stay_together(rows):
     others = [row[::-1][: 1 + i % 7] for i, row in enumerate(rows)]
     stream, _ = batches.bucketed([others, rows], 16, seed=0)

@@ -56,6 +56,42 @@ def test_with_room_for_every_sentence_beam_search_is_exhaustive(length_penalty, 
         assert np.isneginf(scores[i][121:]).all()
 
 
+def narrow_search(i, width, length_penalty):
+    """The score of the best sentence that a search with `width` beginnings finds in `LONGEST` steps, without stopping."""
+    alive, ended = [(0.0, [], STATES[i])], []
+    for length in range(1, LONGEST + 1):
+        grown = []
+        for total, tokens, h in alive:
+            h = np.tanh(E[tokens[-1] if tokens else START] + h @ W + MEMORY[i])
+            grown += [(total + chance, [*tokens, t], h) for t, chance in enumerate(log_softmax(h @ O))]
+        grown.sort(key=lambda row: -row[0])
+        ended += [
+            total / ((5 + length) / 6) ** length_penalty for total, tokens, _ in grown[:width] if tokens[-1] == END
+        ]
+        alive = [row for row in grown if row[1][-1] != END][:width]
+    return max([*ended, *(total / ((5 + LONGEST) / 6) ** length_penalty for total, _, _ in alive)])
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_stopping_early_loses_nothing(width, length_penalty):
+    _, scores = decoding.beam_search(step, [STATES], [MEMORY], START, END, LONGEST, width, length_penalty)
+    expected = [narrow_search(i, width, length_penalty) for i in range(BATCH)]
+    np.testing.assert_allclose(scores[:, 0], expected, rtol=1e-5)
+
+
+def test_a_sentence_that_ended_does_not_stop_one_that_may_score_better_when_longer():
+    first, then = np.log([0.05, 1e-9, 0.5, 0.45]), np.log([1e-9, 1e-9, 1e-9, 1.0])  # 3 follows 3, surely
+
+    def surely(tokens, states, memory):
+        return ops.cast(ops.where(tokens[:, None] == START, first, then), "float32"), states, None
+
+    start = [np.zeros((1, 1), "float32")]
+    tokens, scores = decoding.beam_search(surely, start, [], START, END, LONGEST, 1, 3.0)
+    np.testing.assert_array_equal(tokens[0, 0], [3, 3, 3, 3])
+    np.testing.assert_allclose(scores[0, 0], np.log(0.45) / (9 / 6) ** 3, rtol=1e-5)
+
+
 def test_width_1_is_greedy():
     greedy, total = decoding.greedy(step, [STATES], [MEMORY], START, END, LONGEST)
     tokens, scores = decoding.beam_search(step, [STATES], [MEMORY], START, END, LONGEST, 1, 0.0)

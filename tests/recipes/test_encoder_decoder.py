@@ -83,6 +83,14 @@ def test_reversed_reading_is_a_forward_reading_of_the_reversed_sentence():
     np.testing.assert_allclose(reverse((source, written)), forward((source[:, ::-1], written)), atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm", "builtin-lstm"])
+def test_the_vector_is_where_both_readings_end(cell):
+    vector, memory, _ = built(cell=cell).encode(sentences([6, 3], 6))
+    vector, memory = np.array(vector), np.array(memory)
+    np.testing.assert_allclose(vector[:, :5], [memory[0, 5, :5], memory[1, 2, :5]], rtol=1e-5)
+    np.testing.assert_allclose(vector[:, 5:], memory[:, 0, 5:], rtol=1e-5)
+
+
 def test_scheduled_sampling_gives_the_network_its_own_guesses():
     model, source, written = built(sampling=1.0), sentences([6, 3], 6), sentences([5, 4], 5, seed=2)
     logits = model((source, written))
