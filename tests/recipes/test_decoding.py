@@ -57,7 +57,7 @@ def test_with_room_for_every_sentence_beam_search_is_exhaustive(length_penalty, 
 
 
 def narrow_search(i, width, length_penalty):
-    """The score of the best sentence that a search with `width` beginnings finds in `LONGEST` steps, without stopping."""
+    """The score of the best sentence that a search with `width` beginnings finds in `LONGEST` steps."""
     alive, ended = [(0.0, [], STATES[i])], []
     for length in range(1, LONGEST + 1):
         grown = []
