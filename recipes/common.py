@@ -71,7 +71,9 @@ def command_line(doc):
     """A recipe's Typer app; its help is the module's docstring as it stands, unwrapped."""
     unwrapped = "\n\n".join(f"\b\n{paragraph}" for paragraph in doc.split("\n\n"))
     plain = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
-    return typer.Typer(help=unwrapped, context_settings={"help_option_names": ["-h", "--help"]}, **plain)
+    app = typer.Typer(help=unwrapped, context_settings={"help_option_names": ["-h", "--help"]}, **plain)
+    app.callback()(lambda: None)  # or Typer would take no command name where there is one command
+    return app
 
 
 def main(app):
