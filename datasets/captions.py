@@ -4,8 +4,6 @@
 """
 
 import dataclasses
-import gzip
-import hashlib
 import io
 import pathlib
 import tarfile
@@ -15,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from datasets import generated_scenes, network
+from datasets import generated_scenes, local, network
 
 GENERATED = "scenes"
 SIZES = {"train": 4000, "validation": 300, "test": 300}
@@ -55,10 +53,7 @@ class Captions:
 
     def checksum(self):
         """A text that changes when names or captions do."""
-        found = hashlib.sha256()
-        for name in sorted(self.splits):
-            found.update(self.splits[name].to_json().encode())
-        return found.hexdigest()
+        return local.checksum({name: split.astype(str) for name, split in self.splits.items()})
 
 
 class Pictures:
@@ -184,11 +179,10 @@ def _first(folder, names, what, ways=""):
 
 
 def _text(path):
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-        try:
-            return file.read().decode("utf-8-sig")
-        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-            raise ValueError(f"{path} is no text in UTF-8 ({error})") from error
+    try:
+        return local.content(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error})") from error
 
 
 # ------------------------------------------------------------------------------------------------------------- sets
@@ -252,8 +246,7 @@ def _coco(folder):
 
 
 def _own(name, folder, seed):
-    path = pathlib.Path(name)
-    path = folder / path if folder and not path.is_absolute() and not path.exists() else path
+    path = local.looked_up(name, folder)
     if not path.exists():
         raise FileNotFoundError(
             f"There is no such file or folder, and no set of this name: {GENERATED} (comes along), flickr8k, coco, or "
@@ -263,8 +256,7 @@ def _own(name, folder, seed):
     rows = _own_captions(file)
     pictures = pictures_in(_first(file.parent, OWN_PICTURES, "A folder or archive of pictures"))
     if "split" not in rows:
-        digest = lambda text: hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).hexdigest()
-        order = sorted({*rows["name"]} & pictures.names, key=digest)
+        order = sorted({*rows["name"]} & pictures.names, key=lambda picture: local.digest(seed, picture))
         tenth = max(len(order) // 10, 1)
         place = dict.fromkeys(order, "train") | dict.fromkeys(order[:tenth], "test")
         place |= dict.fromkeys(order[tenth : 2 * tenth], "validation")

@@ -5,6 +5,8 @@ import hashlib
 
 import tensorflow_datasets as tfds
 
+from datasets import translation
+
 HOST = "raw.githubusercontent.com"
 URL = f"https://{HOST}/multi30k/dataset/master/data/task1/raw/"
 # of the text, not of the archive, which may be compressed again
@@ -16,7 +18,6 @@ SHA256 = {
     "test_2016_flickr.en": "399a4382932c1aadd3ceb9bef1008d388a64c76d4ae4e9d4728c6f4301cac182",
     "test_2016_flickr.de": "4be6b5b3236b79c25475c6bb829800a7ce559e9ba7a1f6c2394fe4d40be46d16",
 }
-SPLITS = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
 
 
 class Multi30k(tfds.core.GeneratorBasedBuilder):
@@ -34,7 +35,10 @@ class Multi30k(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         paths = dl_manager.download({name: f"{URL}{name}.gz" for name in SHA256})
         texts = {name: checked(name, path) for name, path in paths.items()}
-        pairs = {split: [texts[f"{stem}.{language}"] for language in ("en", "de")] for split, stem in SPLITS.items()}
+        pairs = {
+            split: [texts[f"{stem}.{language}"] for language in ("en", "de")]
+            for split, stem in translation.MULTI30K.items()
+        }
         return {split: self._generate_examples(*both) for split, both in pairs.items()}
 
     def _generate_examples(self, english, german):

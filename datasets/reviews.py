@@ -5,12 +5,11 @@
 
 import dataclasses
 import gzip
-import hashlib
 import pathlib
 
 import pandas as pd
 
-from datasets import generated_reviews, network
+from datasets import generated_reviews, local, network
 
 GENERATED = "phrases"
 IMDB = "imdb", "imdb_reviews"
@@ -42,10 +41,7 @@ class Reviews:
 
     def checksum(self):
         """A text that changes when the reviews do."""
-        found = hashlib.sha256()
-        for name in sorted(self.splits):
-            found.update(pd.util.hash_pandas_object(self.splits[name]).to_numpy().tobytes())
-        return found.hexdigest()
+        return local.checksum(self.splits)
 
 
 def load(name_or_path=GENERATED, data_dir=None, seed=0):
@@ -71,10 +67,11 @@ def load(name_or_path=GENERATED, data_dir=None, seed=0):
     if name_or_path == GENERATED:
         splits = {name: generated_reviews.generate(name, count, seed) for name, count in SIZES.items()}
         return Reviews(splits, "generated phrases", _shared(splits))
+    folder = pathlib.Path(data_dir) if data_dir else None
     if name_or_path in IMDB:
-        parts, source = _imdb(name_or_path, pathlib.Path(data_dir) if data_dir else None)
+        parts, source = _imdb(name_or_path, folder)
     else:
-        parts, source = _files(name_or_path, data_dir)
+        parts, source = _files(name_or_path, folder)
     return Reviews(splits := _divided(parts, seed), source, _shared(splits))
 
 
@@ -95,7 +92,7 @@ def _divided(parts, seed):
 def _place(table, seed):
     """Where each review stands among those of its label, above 0 to 1, in an order that its text alone decides."""
     texts = table.drop_duplicates("text").set_index("text")["label"]
-    digests = [hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).hexdigest() for text in texts.index]
+    digests = [local.digest(seed, text) for text in texts.index]
     ranks = pd.Series(digests, texts.index).groupby(texts).rank(pct=True, method="first")
     return table["text"].map(ranks)
 
@@ -108,10 +105,8 @@ def _shared(splits):
 # ---------------------------------------------------------------------------------------------------------- files
 
 
-def _files(name_or_path, data_dir):
-    path = pathlib.Path(name_or_path)
-    if data_dir and not path.is_absolute() and not path.exists():
-        path = pathlib.Path(data_dir) / path
+def _files(name_or_path, folder):
+    path = local.looked_up(name_or_path, folder)
     if path.is_dir():
         return _folder(path), str(path)
     if not path.exists():

@@ -4,13 +4,11 @@
 """
 
 import dataclasses
-import gzip
-import hashlib
 import pathlib
 
 import pandas as pd
 
-from datasets import generated_translations, network
+from datasets import generated_translations, local, network
 
 GENERATED = "grammar"
 SIZES = {"train": 8000, "validation": 500, "test": 500}
@@ -42,10 +40,7 @@ class Translations:
 
     def checksum(self):
         """A text that changes when the pairs do."""
-        found = hashlib.sha256()
-        for name in sorted(self.splits):
-            found.update(pd.util.hash_pandas_object(self.splits[name]).to_numpy().tobytes())
-        return found.hexdigest()
+        return local.checksum(self.splits)
 
 
 def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0):
@@ -71,7 +66,11 @@ def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0):
         parts, names, origin = _multi30k(folder), ("en", "de"), "Multi30k"
     elif name_or_path == TATOEBA:
         parts, names, origin = {"train": _pairs(_found(["spa.txt", "spa.txt.gz"], folder))}, ("en", "es"), "Tatoeba"
-    elif "/" in name_or_path and not _path(name_or_path.split(",")[0], folder).exists() and "," not in name_or_path:
+    elif (
+        "/" in name_or_path
+        and not local.looked_up(name_or_path.split(",")[0], folder).exists()
+        and "," not in name_or_path
+    ):
         parts, names, origin = _tfds(name_or_path, folder)
     else:
         parts, names, origin = {"train": _own(name_or_path, folder)}, None, name_or_path
@@ -98,8 +97,7 @@ def _directed(parts, names, direction):
 def _divided(splits, seed):
     """A tenth of the source sentences, 1,000 at most, for the test, as many for validation; copies stay together."""
     whole = splits["train"]
-    digest = lambda text: hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).hexdigest()
-    order = whole["source"].drop_duplicates().map(digest).sort_values().index
+    order = whole["source"].drop_duplicates().map(lambda text: local.digest(seed, text)).sort_values().index
     sentences, size = whole["source"].loc[order], min(1000, len(order) // 10)
     if size == 0:
         raise ValueError(
@@ -115,14 +113,9 @@ def _divided(splits, seed):
 # ---------------------------------------------------------------------------------------------------------- files
 
 
-def _path(name, folder):
-    path = pathlib.Path(name)
-    return folder / path if folder and not path.is_absolute() and not path.exists() else path
-
-
 def _found(names, folder):
     """The first of the files that is there."""
-    paths = [_path(name, folder) for name in names]
+    paths = [local.looked_up(name, folder) for name in names]
     if not any(path.is_file() for path in paths):
         wanted = " or ".join(names)
         raise FileNotFoundError(
@@ -134,13 +127,8 @@ def _found(names, folder):
 
 def lines(path):
     """The lines of a text file, plain or gzipped."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            raw = file.read().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"{path} is no gzip file ({error})") from error
     texts = []
-    for number, line in enumerate(raw, 1):
+    for number, line in enumerate(local.content(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
             texts.append(line.decode("utf-8").rstrip("\r"))
         except UnicodeDecodeError as error:
@@ -171,7 +159,7 @@ def _aligned(first, second):
 
 
 def _own(name, folder):
-    paths = [_path(part, folder) for part in name.split(",")]
+    paths = [local.looked_up(part, folder) for part in name.split(",")]
     if len(paths) > 2:
         raise ValueError(f"Name one file of pairs, or two aligned files with a comma between. Received: {name}")
     for path in paths:
@@ -189,7 +177,7 @@ def _own(name, folder):
 def _multi30k(folder):
     for place in [folder, folder / "multi30k"] if folder else []:
         names = {split: [f"{stem}.{language}" for language in ("en", "de")] for split, stem in MULTI30K.items()}
-        paths = {split: [_path(name + ".gz", place) for name in both] for split, both in names.items()}
+        paths = {split: [local.looked_up(name + ".gz", place) for name in both] for split, both in names.items()}
         if all(path.is_file() for both in paths.values() for path in both):
             return {split: _aligned(*both) for split, both in paths.items()}
     from datasets import multi30k_builder

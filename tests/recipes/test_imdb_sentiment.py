@@ -17,20 +17,6 @@ SMALL = ["--units", "4", "--embedding", "8", "--epochs", "1", "--batch-size", "6
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch):
-    """Run the recipe as from the command line, in an empty folder; returns the exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["imdb_sentiment.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            common.main(imdb_sentiment.app)
-        return caught.value.code or 0
-
-    return run
-
-
-@pytest.fixture
 def few(monkeypatch):
     monkeypatch.setattr(reviews, "SIZES", {"train": 600, "validation": 100, "test": 100})
 

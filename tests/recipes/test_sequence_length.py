@@ -1,6 +1,5 @@
 """The comparison of memories from the command line, and its parts."""
 
-import sys
 from pathlib import Path
 
 import keras
@@ -11,19 +10,6 @@ import pytest
 from recipes import common, sequence_length
 
 SMALL = "--lengths 5,12 --delays 2,3 --parameters 300 --epochs 1 --recall-epochs 1 --batch-size 256".split()
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sequence_length.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            common.main(sequence_length.app)
-        return caught.value.code or 0
-
-    return run
 
 
 def test_stopped_and_resumed(call, capsys, monkeypatch):

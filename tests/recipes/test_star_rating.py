@@ -1,7 +1,6 @@
 """The star rating recipe from the command line, and its ordered classes."""
 
 import json
-import sys
 from pathlib import Path
 
 import keras
@@ -10,23 +9,10 @@ import pandas as pd
 import pytest
 
 from datasets import reviews
-from recipes import common, star_rating
+from recipes import star_rating
 
 SMALL = ["--units", "4", "--embedding", "8", "--epochs", "1", "--batch-size", "64", "--words", "12"]
 CLASSES = np.array([1, 2, 3, 4, 7, 8, 9, 10])
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["star_rating.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            common.main(star_rating.app)
-        return caught.value.code or 0
-
-    return run
 
 
 def test_train_evaluate_predict(call, capsys, monkeypatch):

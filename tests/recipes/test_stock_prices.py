@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import time
 from pathlib import Path
 
@@ -14,20 +13,6 @@ from recipes import common, stock_prices
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "stocks"
 SMALL = ["--window", "10", "--units", "3", "--epochs", "2", "--batch-size", "256"]
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    """Run the recipe as from the command line, in an empty folder; returns the exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["stock_prices.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            common.main(stock_prices.app)
-        return caught.value.code or 0
-
-    return run
 
 
 def write_csv(path, frame):

@@ -18,20 +18,6 @@ SMALL = ["--units", "8", "--embedding", "8", "--epochs", "1", "--vocabulary", "4
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch):
-    """Run the recipe as from the command line, in an empty folder; returns the exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["translation.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            common.main(translation.app)
-        return caught.value.code or 0
-
-    return run
-
-
-@pytest.fixture
 def few(monkeypatch):
     monkeypatch.setattr(pairs, "SIZES", {"train": 300, "validation": 40, "test": 40})
 
