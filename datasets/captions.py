@@ -82,7 +82,6 @@ def decoded(name, data):
     """The picture in the bytes of a file; raises ValueError where there is none, or only a part of one."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            image.load()
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):  # 16-bit grey, which Pillow would cut instead of scaling
                 image = Image.fromarray((np.asarray(image, "float32") / 257).clip(0, 255).astype("uint8"))

@@ -89,6 +89,14 @@ def test_odd_ones_are_told_by_name(own):
     assert sum(map(len, data.splits.values())) == 9
 
 
+def test_odd_ones_are_left_out_of_a_given_split_too(own):
+    rows = [f"{i}.jpg,cat {i},{('train', 'validation', 'test')[i % 3]}" for i in range(11)]
+    (own / "captions.csv").write_text("\n".join(["picture,caption,split", *rows]))
+    data = captions.load(str(own), odd="skip")
+    assert data.left_out == ["10.jpg: captions, and no picture"]
+    assert data.splits["validation"]["name"].tolist() == ["1.jpg", "4.jpg", "7.jpg"]
+
+
 @pytest.mark.parametrize(
     "mode, kind", [("L", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("LA", "PNG"), ("RGB", "GIF"), ("RGB", "WEBP")]
 )

@@ -123,7 +123,7 @@ def test_verify(call, cell, capsys):
 
 
 def test_the_network_reads_what_a_bag_of_words_cannot(call, capsys):
-    """The default run but for its length: a third of the epochs of training are enough."""
+    """The default run, beside what counts words."""
     data = reviews.load()
     parts = [data.splits[name] for name in ("train", "validation", "test")]
     assert np.mean(review_rivals.bag_of_words(*parts) == parts[2]["label"]) < 0.75

@@ -83,6 +83,34 @@ def test_best_epoch_is_kept_and_training_stops_early(tmp_path):
     assert (run / "learning_curves.png").stat().st_size > 5000
 
 
+def test_with_a_minus_the_greatest_value_is_the_best(tmp_path):
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([4], [0.01, 1.0])
+    model = small_model(optimizer=keras.optimizers.Adam(rates))
+    run = fit(model, tmp_path, small_data(), epochs=8, monitor="-val_loss")
+    losses = pd.read_csv(run / "history.csv").val_loss
+    assert 0 < losses.idxmax() and model.evaluate(*small_data(), verbose=0) == pytest.approx(losses.max(), rel=1e-5)
+
+
+def test_averaged_weights_are_validated_and_kept_and_training_goes_on_from_the_newest(tmp_path):
+    """Beside an average worked out step by step, in a training without it."""
+    plain, newest = small_model(optimizer=keras.optimizers.SGD(0.1)), []
+
+    class Recorder(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            newest.append([w.numpy() for w in self.model.trainable_variables])
+
+    fit(plain, tmp_path / "plain", small_data(), epochs=3, callbacks=[Recorder()])
+    average = newest[0]
+    for weights in newest[1:]:
+        average = [0.8 * old + 0.2 * new for old, new in zip(average, weights)]
+    model = small_model(optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8))
+    run = fit(model, tmp_path / "averaged", small_data(), epochs=3)
+    for kept, expected in zip(model.trainable_variables, average):
+        np.testing.assert_allclose(kept.numpy(), expected, atol=1e-6)
+    losses = pd.read_csv(run / "history.csv").val_loss
+    assert losses.idxmin() == 2 and model.evaluate(*small_data(), verbose=0) == pytest.approx(losses[2], rel=1e-5)
+
+
 def test_killed_after_the_last_checkpoint(tmp_path):
     """The history is then a row short, or not there."""
     run = fit(small_model(), tmp_path, small_data(), epochs=2)

@@ -220,3 +220,4 @@ def test_scores_by_length():
     curve = translation_report.by_length(sources, [*texts[:3], "another sentence it is"], texts)
     assert curve["sentences"].to_dict() == {"0–5": 2, "6–8": 1, "20+": 1}
     assert curve["bleu"].iloc[:2].tolist() == pytest.approx([100, 100]) and curve["bleu"].iloc[2] < 20
+    assert translation_report.by_length(["a b c d e f"], texts[:1], texts[:1]).index.tolist() == ["6–8"]
