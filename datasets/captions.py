@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from datasets import generated_scenes, local, network
 
@@ -89,6 +89,8 @@ def decoded(name, data):
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name} is no picture, whatever its name says") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name} is damaged or no picture ({error})") from error
 
@@ -152,9 +154,13 @@ def _unmatched(rows, pictures, origin, odd):
 
 
 def pictures_in(place):
-    """The pictures in a folder or a zip or tar archive, by file name; other files are left alone."""
-    if place.is_dir():
-        found = {path.name: path for path in sorted(place.iterdir()) if path.suffix.lower() in SUFFIXES}
+    """The pictures in a folder or a zip or tar archive, by file name, or the one picture; other files are left alone.
+
+    Raises FileNotFoundError where there is nothing, ValueError where there is no picture.
+    """
+    if place.is_dir() or place.suffix.lower() in SUFFIXES:
+        paths = sorted(place.iterdir()) if place.is_dir() else [place]
+        found = {path.name: path for path in paths if path.suffix.lower() in SUFFIXES}
         return Pictures(found, lambda names: ((name, found[name].read_bytes()) for name in names))
     is_picture = lambda name: pathlib.PurePath(name).suffix.lower() in SUFFIXES
     try:
@@ -166,7 +172,7 @@ def pictures_in(place):
         found = {pathlib.PurePath(m.name).name: m for m in archive if m.isfile() and is_picture(m.name)}
         return Pictures(found, lambda names: ((name, archive.extractfile(found[name]).read()) for name in names))
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{place} is no zip or tar archive, or a damaged one ({error})") from error
+        raise ValueError(f"{place} is neither a picture nor a zip or tar archive, or it is damaged") from error
 
 
 def _first(folder, names, what, ways=""):

@@ -38,6 +38,13 @@ def shuffled_batches(arrays, batch_size, seed):
     return batches, -(-examples // batch_size)
 
 
+def warmed_up(highest, epochs, steps):
+    """A learning rate that rises to its highest over 400 batches, or the first epoch, and falls to 0 along a cosine."""
+    warmup = min(steps, 400)
+    rising = {"warmup_target": highest, "warmup_steps": warmup}
+    return keras.optimizers.schedules.CosineDecay(0.0, max(epochs * steps - warmup, 1), **rising)
+
+
 def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=None, callbacks=(), saved=None):
     """Train a compiled model, resuming from the run's checkpoint if there is one, and keep its best epoch's weights.
 

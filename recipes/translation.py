@@ -98,9 +98,7 @@ def fit(run, data):
         stream, steps = batches.bucketed(rows[0], settings["batch_size"], settings["seed"])
         held_out, _ = batches.ordered(rows[1], settings["batch_size"])
         model = build_model(len(subwords), settings)
-        warmup, total = min(steps, 400), settings["epochs"] * steps
-        highest = {"warmup_target": settings["learning_rate"], "warmup_steps": warmup}
-        rate = keras.optimizers.schedules.CosineDecay(0.0, max(total - warmup, 1), **highest)
+        rate = training.warmed_up(settings["learning_rate"], settings["epochs"], steps)
         averaged = {"use_ema": True, "ema_momentum": settings["averaging"]} if settings["averaging"] else {}
         optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0, **averaged)
         model.compile(optimizer, encoder_decoder.cross_entropy(settings["label_smoothing"]))

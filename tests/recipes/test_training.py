@@ -144,3 +144,11 @@ def test_verify_exits_with_1_when_gates_are_swapped(capsys, monkeypatch):
     with pytest.raises(SystemExit) as caught:
         training.verify(small_model, "builtin-lstm", *small_data(), steps=5)
     assert caught.value.code == 1 and "FAIL" in capsys.readouterr().out
+
+
+def test_the_rate_rises_and_falls():
+    for epochs, steps, top in ((3, 1000, 400), (4, 50, 50), (1, 20, 20)):
+        rate = training.warmed_up(0.3, epochs, steps)
+        values = [float(rate(step)) for step in range(0, epochs * steps + 1, 5)]
+        assert values[0] == 0 and np.argmax(values) == top // 5
+        assert max(values) == pytest.approx(0.3) and (epochs == 1 or values[-1] == pytest.approx(0, abs=1e-6))

@@ -1,0 +1,287 @@
+"""Captions of pictures, vector to sequence: a convolutional network looks, a recurrent one says what it sees.
+
+In:     a picture, shape (batch, size, size, 3), or what a trained network makes of it, (batch, positions, channels).
+Out:    the logits of each next subword of the caption, shape (batch, steps, vocabulary), given those before it.
+Shape:  vector-to-sequence.
+
+    v_j = relu(P CNN(picture)_j)                    what is seen at position j; c = mean_j v_j, the one vector
+    s_0 = tanh(W c + b)
+    s_t = LSTM([e_t; c], s_{t-1})                   --enters same-vector: the same c at every step
+    s_t = LSTM(e_t, s_{t-1})                        --enters initial-state: only s_0 has seen the picture
+    s_t = LSTM([e_t; h̃_{t-1}], s_{t-1})             --enters attention: h̃_t looks v_1 … v_J up (Xu et al. 2015)
+    P(y_t) = softmax(E h̃_t + a)                     without attention h̃_t = tanh(V s_t + d)
+
+e_t is the embedding of the caption's last subword. The scenes that come along are drawn, and the network that looks at
+them is trained too (--encoder cnn); the real data is --data flickr8k with --encoder MobileNetV2.
+
+Try next: --enters same-vector; --cell gru; your own folder of pictures with --data FOLDER.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+
+from recipes import batches, caption_inputs, caption_report, captioner, common, picture_features  # isort: skip
+from recipes import results, training, translation_text  # isort: skip
+from recipes.captioner import ENTERS  # isort: skip
+from recipes.encoder_decoder import cross_entropy  # isort: skip
+from recipes.translation_text import Subwords  # isort: skip
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import typer
+
+from datasets import captions
+
+RECIPE = "image_captioning"
+BEAM, LENGTH_PENALTY = 3, 0.7
+FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
+VARIANTS = {  # what differs from the default flags, chosen on the validation part
+    "same-vector": FLICKR | {"enters": "same-vector"},
+    "attention": FLICKR | {"enters": "attention"},
+}
+PUBLISHED = {  # on Flickr8k
+    "same-vector": {"frozen VGG16 and an LSTM, beam 3": {"bleu1": 0.608, "bleu4": 0.198, "cider": 0.478}},
+    "attention": {
+        "Xu et al. 2015, soft": {"bleu1": 0.67, "bleu4": 0.195},
+        "Xu et al. 2015, hard": {"bleu1": 0.67, "bleu4": 0.213},
+        "frozen VGG16, adaptive attention, beam 3": {"bleu1": 0.624, "bleu4": 0.205, "cider": 0.524},
+    },
+}
+app = common.command_line(__doc__)
+
+Enters = Annotated[
+    str, typer.Option(help=f"How the picture enters: {', '.join(ENTERS)}.", callback=common.one_of(ENTERS))
+]
+Units = Annotated[int, typer.Option(min=1, help="Units of each recurrent layer.")]
+Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a subword.")]
+Beam = Annotated[int, typer.Option(min=1, help="Beginnings kept of each caption; 1 is greedy.")]
+LengthPenalty = Annotated[float, typer.Option(min=0, help="α: above 0, longer captions are preferred.")]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        help="cnn, a small one trained here, or a network of keras.applications, such as MobileNetV2.",
+        callback=common.one_of([picture_features.CNN, *picture_features.names()]),
+    ),
+]
+Size = Annotated[int, typer.Option(min=32, help="Pixels, wide and high, at which pictures are looked at.")]
+Weights = Annotated[str, typer.Option(help="Of the network that looks: a .weights.h5 file, or imagenet.")]
+Odd = Annotated[
+    str,
+    typer.Option(
+        help="refuse or skip damaged pictures, and pictures and captions without each other.",
+        callback=common.one_of(["refuse", "skip"]),
+    ),
+]
+
+
+def load_data(settings):
+    with common.user_errors():
+        return captions.load(settings["data"], settings["data_dir"], settings["split_seed"], settings["odd"])
+
+
+def fit(run, parts):
+    """Train from the settings in the run's folder, on the parts that `begin` returns.
+
+    Returns the model of the epoch with the best CIDEr on the validation part, its subwords, and the training's minutes.
+    """
+    settings = run.settings
+    with common.prepare(settings["seed"], settings["strategy"]):
+        texts = [caption_report.plain(text) for row in parts["train"][2].values() for text in row]
+        with common.user_errors():
+            subwords = Subwords.learned(texts, settings["vocabulary"])
+        with common.replacing(run / "subwords.model") as file:
+            file.write(subwords.model)
+        rows = {split: caption_inputs.examples(subwords, *parts[split][1:]) for split in ("train", "validation")}
+        stream, steps = batches.bucketed(rows["train"], settings["batch_size"], settings["seed"])
+        held_out, _ = batches.ordered(rows["validation"], settings["batch_size"])
+        model = captioner.compiled(len(subwords), settings, parts["train"][0].shape[1:], steps)
+    arrays, names, references = parts["validation"]
+    cider = lambda found: caption_report.cider(found, [references[name] for name in names])
+    inputs = tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100)
+    scored = [translation_text.FreeDecoding("cider", subwords, inputs, cider, settings["longest"])]
+    kept = {"monitor": "-val_cider", "patience": settings["patience"], "callbacks": scored}
+    tables = [caption_inputs.forced(parts[split][0]) for split in ("train", "validation")]
+    pairs = lambda epoch: stream(epoch).map(tables[0])
+    minutes = training.fit(model, run, (pairs, steps), settings["epochs"], held_out.map(tables[1]), **kept)
+    return model, subwords, minutes
+
+
+def written(model, subwords, settings, arrays, beam=BEAM, length_penalty=LENGTH_PENALTY):
+    """The beams of each picture, as `translation_text.translate` returns them."""
+    search = translation_text.search(model, beam, length_penalty, longest=settings["longest"])
+    return translation_text.written(search, subwords, tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100))
+
+
+def evaluate_model(model, subwords, data, part, run, split="test", **searching):
+    """Caption a part of the data and score it: prints, draws a sheet, writes a TSV; returns the scores."""
+    arrays, names, texts = part
+    found = [beams[0][0] for beams in written(model, subwords, run.settings, arrays, **searching)]
+    metrics = caption_report.scores(found, [texts[name] for name in names])
+    print(f"\n{data.described()}\nThe {split} part, {len(names):,} pictures, free decoding, against all references:")
+    print("\n".join(f"    {name:8}{value:7.3f}" for name, value in metrics.items()))
+    few = np.linspace(0, len(names) - 1, min(12, len(names))).astype(int)
+    pictures = dict(data.pictures.arrays([names[i] for i in few]))
+    figure = caption_report.sheet([pictures[names[i]] for i in few], [found[i] for i in few])
+    run.save_figure(figure, f"captions-{split}.png")
+    table = pd.DataFrame({"name": names, "caption": found, "references": [" | ".join(texts[name]) for name in names]})
+    with common.replacing(run / f"captions-{split}.tsv") as file:
+        table.to_csv(file, sep="\t", index=False)
+    return metrics
+
+
+def begin(settings, run_dir=None, resume=False):
+    """The run's folder, its data, and each part's inputs, read first, so that wrong input leaves no folder behind."""
+    data = load_data(settings)
+    parts = {split: caption_inputs.part(settings, data, split) for split in data.splits}
+    return common.Run.begin(RECIPE, settings, data.checksum(), run_dir, resume), data, parts
+
+
+def complete(run, data, parts):
+    """Train from a run's settings, report, and leave its folder finished."""
+    model, subwords, minutes = fit(run, parts)
+    run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, subwords, data, parts["test"], run))
+
+
+def opened(run):
+    """A finished run, its model and its subwords."""
+    run = common.Run.open(RECIPE, run)
+    with common.user_errors():
+        return run, run.model(), Subwords((run / "subwords.model").read_bytes())
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str, typer.Option(help="scenes (comes along), flickr8k, coco, or a folder with captions.csv and pictures.")
+    ] = captions.GENERATED,
+    data_dir: common.DataDir = None,
+    enters: Enters = "attention",
+    encoder: Encoder = picture_features.CNN,
+    weights: Weights = "imagenet",
+    fine_tune: Annotated[bool, typer.Option("--fine-tune", help="Train that network too; slow.")] = False,
+    size: Size = 48,
+    odd: Odd = "refuse",
+    cell: common.Cell = "lstm",
+    units: Units = 192,
+    layers: Annotated[int, typer.Option(min=1, help="Recurrent layers.")] = 1,
+    embedding: Embedding = 192,
+    vocabulary: Annotated[int, typer.Option(min=300, help="Subwords, at most.")] = 2500,
+    longest: Annotated[int, typer.Option(min=5, help="Subwords in a caption, at most.")] = 40,
+    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of features, embeddings and h̃ dropped.")] = 0.2,
+    label_smoothing: Annotated[float, typer.Option(min=0, max=0.9, help="Probability spread over all subwords.")] = 0.1,
+    epochs: common.Epochs = 6,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without a better CIDEr after which it ends.")] = 5,
+    batch_size: common.BatchSize = 64,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-8, max=1, help="At its highest; it warms up and falls to 0 along a cosine.")
+    ] = 0.002,
+    seed: common.Seed = 0,
+    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division, where the data has none.")] = 0,
+    run_dir: common.RunDir = None,
+    resume: common.Resume = False,
+    strategy: common.Strategy = "none",
+):
+    """Train, caption the test part and score it; the default."""
+    settings = {name: value for name, value in locals().items() if name not in common.NOT_SETTINGS}
+    run, data, parts = begin(settings, run_dir, resume)
+    complete(run, data, parts)
+    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path} PICTURE")
+
+
+@app.command()
+def evaluate(
+    run: common.FinishedRun = None,
+    beam: Beam = BEAM,
+    length_penalty: LengthPenalty = LENGTH_PENALTY,
+    validation: Annotated[bool, typer.Option("--validation", help="Score the validation part instead.")] = False,
+):
+    """Report on the test part again."""
+    run, model, subwords = opened(run)
+    split = "validation" if validation else "test"
+    searching = {"beam": beam, "length_penalty": length_penalty}
+    data = load_data(run.settings)
+    evaluate_model(model, subwords, data, caption_inputs.part(run.settings, data, split), run, split, **searching)
+
+
+@app.command()
+def predict(
+    picture: Annotated[Path, typer.Argument(help="A picture, or a folder, zip or tar of pictures.")],
+    run: common.FinishedRun = None,
+    beam: Beam = BEAM,
+    length_penalty: LengthPenalty = LENGTH_PENALTY,
+):
+    """Caption pictures, and draw them with their captions; what cannot be read is told and left out."""
+    run, model, subwords = opened(run)
+    with common.user_errors():
+        pictures = captions.pictures_in(picture)
+    arrays, names = caption_inputs.seen(run.settings | {"odd": "skip"}, pictures, sorted(pictures.names))
+    found = written(model, subwords, run.settings, arrays, beam, length_penalty)
+    for array, name, beams in zip(arrays, names, found):
+        print(name)
+        texts = [text for text, _ in beams]
+        for text, probability in zip(texts, caption_inputs.probabilities(model, array, subwords.numbers(texts))):
+            print(f"    {probability:9.4%}  {text}")
+    shown = dict(pictures.arrays(names[:24]))
+    run.save_figure(caption_report.sheet([*shown.values()], [beams[0][0] for beams in found]), "predicted.png")
+    print(f"Drawn in {run / 'predicted.png'}")
+    if run.settings["enters"] == "attention":
+        for array, name, beams in list(zip(arrays, names, found))[:24]:
+            target = subwords.numbers([beams[0][0]])[0]
+            weights = translation_text.attention_weights(model, array, target)
+            figure = caption_report.attention_sheet(shown[name], subwords.pieces(target[:-1]), weights)
+            run.save_figure(figure, f"attention-{Path(name).stem}.png")
+        print(f"What each word looked at is drawn in {run / 'attention-….png'}")
+
+
+@app.command()
+def verify(cell: common.Cell = "lstm", enters: Enters = "attention", units: Units = 32, embedding: Embedding = 24):
+    """Compare with built-in layers.
+
+    The same network from both, with the same weights: outputs, every gradient, the loss over a short training. Exits
+    with 1 where they differ.
+    """
+    rng, vocabulary = np.random.default_rng(0), 60
+    settings = {"units": units, "layers": 1, "embedding": embedding, "dropout": 0.0, "seed": 0, "enters": enters}
+    settings |= {"encoder": picture_features.CNN, "size": 32}
+
+    def build(name):
+        model = captioner.build(vocabulary, settings | {"cell": name}, looks=False)
+        model.build(((None, 9, 20), (None, None)))
+        return model
+
+    target = rng.integers(4, vocabulary, (320, 14)) * (np.arange(14) < rng.integers(5, 14, (320, 1), endpoint=True))
+    x, y = translation_text.teacher_forced(rng.normal(size=(320, 9, 20)).astype("float32"), tf.constant(target))
+    loss = lambda *pair: 100 * cross_entropy(0.1)(*pair)  # or gradients are small beside the weights
+    training.verify(build, cell, (x[0], x[1].numpy()), y.numpy(), loss)
+
+
+@app.command()
+def publish(
+    variant: Annotated[
+        str, typer.Option(help=f"{' or '.join(VARIANTS)}.", callback=common.one_of(VARIANTS))
+    ] = "attention",
+    data_dir: common.DataDir = None,
+    weights: Weights = "imagenet",
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 3,
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
+):
+    """Train on Flickr8k once a seed, and write results/; the same command goes on after a stop."""
+    settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir, "weights": weights}
+    one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
+    runs = [metrics for _, metrics in common.once_a_seed(RECIPE, variant, seeds, one)]
+    rows = [(seed, m.pop("minutes"), m) for seed, m in enumerate(runs)]
+    command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
+    beside = [
+        {"name": name, "metric": metric, "value": value, "source": "Flickr8k"}
+        for name, values in PUBLISHED[variant].items()
+        for metric, value in values.items()
+    ]
+    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output))
+
+
+if __name__ == "__main__":
+    common.main(app)

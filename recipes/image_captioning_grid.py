@@ -1,0 +1,61 @@
+"""How a picture should enter a network that writes: three ways, with every cell, trained alike.
+
+Vinyals et al. (2015, "Show and Tell") let the picture enter once and found that showing it at every step did worse;
+Xu et al. (2015, "Show, Attend and Tell") let the network look at a part of it for each word. This trains nine
+networks that differ in nothing else, one seed each, and scores them on the same test pictures.
+
+Takes about an hour and a half on Flickr8k; after a stop the same command goes on.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+
+from recipes import captioner, common, image_captioning, results  # isort: skip
+
+import pandas as pd
+import typer
+
+SHOWN = "bleu1", "bleu4", "cider"
+app = common.command_line(__doc__)
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Option(help="As in image_captioning.py.")] = image_captioning.FLICKR["data"],
+    data_dir: common.DataDir = None,
+    encoder: image_captioning.Encoder = image_captioning.FLICKR["encoder"],
+    weights: image_captioning.Weights = "imagenet",
+    size: image_captioning.Size = image_captioning.FLICKR["size"],
+    units: image_captioning.Units = 256,
+    embedding: image_captioning.Embedding = 256,
+    epochs: common.Epochs = 8,
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
+):
+    """Train all nine and write results/; the default."""
+    given = {name: value for name, value in locals().items() if name != "output"}
+    settings, found, minutes = common.defaults(image_captioning.train) | given, {}, 0.0
+    for cell in common.CELLS:
+        for enters in captioner.ENTERS:
+            metrics = one(settings | {"cell": cell, "enters": enters})
+            found |= {f"{name}_{cell}_{enters}": metrics[name] for name in SHOWN}
+            minutes += metrics["minutes"]
+    print(f"\n{pd.Series(found).map('{:.3f}'.format).to_string()}")
+    command, once = "python recipes/image_captioning_grid.py", {"once": found}
+    runs = [(0, minutes, {})]
+    print(
+        results.publish(image_captioning.RECIPE, "grid", command, common.versions(), runs, [], output, **once),
+    )
+
+
+def one(settings):
+    """The metrics of one cell with one way for the picture to enter."""
+    complete = lambda seed, folder: image_captioning.complete(*image_captioning.begin(settings, folder, resume=True))
+    name = f"grid-{settings['cell']}-{settings['enters']}"
+    return common.once_a_seed(image_captioning.RECIPE, name, 1, complete)[0][1]
+
+
+if __name__ == "__main__":
+    common.main(app)

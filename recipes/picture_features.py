@@ -1,0 +1,92 @@
+"""What a convolutional network sees in pictures: a trained one's features, worked out once and kept on disk."""
+
+import hashlib
+import inspect
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from recipes import common
+
+CNN = "cnn"  # a small network that a recipe trains itself
+BATCH = 64
+
+
+def names():
+    """The networks of keras.applications, as `--encoder` takes them."""
+    return sorted(name for name, part in vars(keras.applications).items() if inspect.isfunction(part))
+
+
+def network(name, size, weights=None):
+    """A network of keras.applications without its last layers, from pictures of 0 to 255, (batch, size, size, 3).
+
+    Args:
+        weights: a `.weights.h5` file of that network without its top, "imagenet" to download them, None: random ones.
+
+    Raises: ValueError: the file is none, or does not fit.
+    """
+    module = next(m for m in vars(keras.applications).values() if inspect.ismodule(m) and hasattr(m, name))
+    inputs = keras.Input((size, size, 3))
+    try:
+        body = getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=(size, size, 3))
+    except Exception as error:
+        raise ValueError(f"{name} cannot be made for {size} pixels with the weights {weights} ({error})") from error
+    body.trainable = False
+    return keras.Model(inputs, body(module.preprocess_input(inputs), training=False), name="backbone")
+
+
+def small_network(size, seed=0):
+    """Four convolutions with stride 2, which a recipe trains: (batch, size, size, 3) to (batch, size / 16, …, 96)."""
+    x = inputs = keras.Input((size, size, 3))
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(x)
+    for filters in (24, 48, 96, 96):
+        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(x)
+    return keras.Model(inputs, x, name="backbone")
+
+
+def squared(array, size):
+    """A picture at size × size, uint8; its aspect is not kept, so nothing is cut off."""
+    if array.shape[:2] == (size, size):
+        return array
+    return tf.cast(tf.round(tf.image.resize(array, (size, size), antialias=True)), tf.uint8).numpy()
+
+
+def read(pictures, names, size, damaged):
+    """Pictures by name, squared: a dict of arrays; and the messages on those that cannot be read.
+
+    Raises: ValueError: one cannot be read, and `damaged` is "refuse" instead of "skip".
+    """
+    found, messages = {}, []
+    bar = keras.utils.Progbar(len(names), verbose=1 if len(names) > 1000 else 0, unit_name="picture")
+    for name, array in pictures.arrays(names):
+        if not isinstance(array, ValueError):
+            found[name] = squared(array, size)
+        elif damaged == "skip":
+            messages.append(str(array))
+        else:
+            raise ValueError(f"{array}. Mend it, or leave such out with --odd skip.")
+        bar.add(1)
+    return found, messages
+
+
+def features(arrays, encoder, size, weights, folder):
+    """The encoder's features of each picture, float16, (pictures, positions, channels), from disk where they are.
+
+    Args:
+        arrays: uint8, (pictures, size, size, 3).
+        folder: where they are kept, under a name that follows from the network, its weights, and the pictures.
+    """
+    key = hashlib.sha256(json.dumps([encoder, size]).encode())
+    key.update(str(weights).encode() if weights in (None, "imagenet") else weights.read_bytes())
+    key.update(np.ascontiguousarray(arrays))
+    path = folder / f"{key.hexdigest()[:32]}.npy"
+    if not path.exists():
+        print(f"Features of {len(arrays):,} pictures, once:", flush=True)
+        maps = network(encoder, size, weights).predict(arrays, batch_size=BATCH)
+        folder.mkdir(parents=True, exist_ok=True)
+        with common.replacing(path) as file:
+            np.save(file, maps.reshape(len(maps), -1, maps.shape[-1]).astype("float16"))
+    with common.user_errors():
+        return np.load(path, mmap_mode="r")

@@ -1,0 +1,264 @@
+"""The captioning recipe from the command line, on drawn scenes and on a user's own pictures."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from datasets import captions
+from recipes import caption_inputs, caption_report, captioner, common, decoding, image_captioning_grid, picture_features
+from recipes import image_captioning as recipe
+
+SMALL = ["--units", "8", "--embedding", "8", "--epochs", "1", "--vocabulary", "350"]
+rng = np.random.default_rng(0)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(captions, "SIZES", {"train": 60, "validation": 20, "test": 20})
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A file of random weights of MobileNetV2 for 32 pixels."""
+    path = tmp_path / "seen.weights.h5"
+    keras.utils.set_random_seed(1)
+    random_network().save_weights(path)
+    return ["--encoder", "MobileNetV2", "--size", 32, "--weights", path]
+
+
+def random_network():
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
+    for weight in network.weights:
+        if weight.path.endswith("gamma"):  # at 1, untrained features are too small to tell pictures apart
+            weight.assign(rng.uniform(1, 5, weight.shape))
+    return network
+
+
+def test_train_evaluate_predict(call, few, capsys):
+    assert call("--run-dir", "mine", *SMALL) == 0
+    report = capsys.readouterr().out
+    left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", "learning_curves.png"}
+    assert left == {
+        *("config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras", "subwords.model"),
+        *("captions-test.tsv", "captions-test.png"),
+    }
+    metrics = json.loads(Path("mine/metrics.json").read_text())
+    assert {*metrics} - {"meteor"} == {"minutes", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider", "exact"}
+    table = pd.read_csv("mine/captions-test.tsv", sep="\t", keep_default_na=False)
+    assert len(table) == 20 and table["references"].str.count(r"\|").eq(4).all()
+    expected = caption_report.scores(table["caption"], table["references"].str.split(" \\| "))
+    assert metrics["cider"] == pytest.approx(expected["cider"]) and metrics["bleu1"] == expected["bleu1"]
+    assert "60 train, 20 validation, 20 test" in report
+
+    assert call("evaluate", "--run", "mine") == 0
+    assert capsys.readouterr().out.strip().splitlines()[-9:] == report.strip().splitlines()[-11:-2]
+    assert call("evaluate", "--run", "mine", "--beam", 1, "--validation") == 0
+    assert "The validation part, 20 pictures" in capsys.readouterr().out
+
+    odd_folder()
+    assert call("predict", "odd", "--run", "mine", "--beam", 2) == 0
+    said = capsys.readouterr().out
+    assert "left out: cut.jpg is damaged" in said and "left out: text.jpg is no picture" in said
+    shown = [name for name in ("clear.png", "deep.png", "grey.png", "whole.jpg") if f"\n{name}\n" in f"\n{said}"]
+    assert len(shown) == 4 and said.count("%") == 8
+    for name in ("predicted", "attention-clear", "attention-deep", "attention-grey", "attention-whole"):
+        assert Path(f"mine/{name}.png").stat().st_size > 5000
+    assert call("predict", "odd/grey.png", "--run", "mine") == 0
+    assert "whole.jpg" not in capsys.readouterr().out
+    for wrong, message in {
+        "odd/text.jpg": "None of the pictures can be read",
+        "odd/notes.txt": "neither a picture nor",
+        "nowhere": "No such file",
+    }.items():
+        assert call("predict", wrong, "--run", "mine") == 2
+        error = capsys.readouterr().err
+        assert message in error and "Traceback" not in error
+
+
+def odd_folder():
+    Path("odd").mkdir()
+    shade = rng.integers(0, 256, (50, 70, 3), dtype="uint8")
+    whole = io.BytesIO()
+    Image.fromarray(shade).save(whole, "JPEG")
+    Path("odd/whole.jpg").write_bytes(whole.getvalue())
+    Path("odd/cut.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    Path("odd/text.jpg").write_text("no picture")
+    Path("odd/notes.txt").write_text("no picture, and its name does not say so")
+    Image.fromarray(shade[:, :, 0]).save("odd/grey.png")
+    Image.fromarray(shade[:, :, 0].astype("uint16") * 257).save("odd/deep.png")
+    Image.fromarray(np.dstack([shade, shade[:, :, :1]])).save("odd/clear.png")
+
+
+def test_a_trained_encoder_is_asked_once(call, few, weights, capsys):
+    options = [*SMALL, *weights]
+    assert call("--run-dir", "one", "--enters", "initial-state", *options) == 0
+    assert capsys.readouterr().out.count(", once:") == 3  # a file each for training, validation and test
+    assert call("--run-dir", "two", "--enters", "same-vector", "--cell", "gru", *options) == 0
+    assert ", once:" not in capsys.readouterr().out
+    assert call("predict", "one", "--run", "one") == 0  # the run's own plots are pictures too
+    assert "attention" not in capsys.readouterr().out
+
+
+def test_kept_features_follow_pictures_weights_and_size(weights, tmp_path, capsys):
+    arrays = rng.integers(0, 256, (3, 32, 32, 3), dtype="uint8")
+    path = Path(weights[-1])
+    folder = tmp_path / "kept"
+    look = lambda arrays, size=32: picture_features.features(arrays, "MobileNetV2", size, path, folder)
+    first = look(arrays)
+    network = picture_features.network("MobileNetV2", 32, path)
+    np.testing.assert_allclose(first, network.predict(arrays, verbose=0).reshape(3, 1, 1280), rtol=1e-2, atol=1e-2)
+    np.testing.assert_array_equal(look(arrays), first)
+    assert len([*folder.iterdir()]) == 1
+    changed = arrays.copy()
+    changed[1, 3, 3] ^= 255
+    assert not np.array_equal(look(changed), first)
+    look(np.repeat(np.repeat(arrays, 2, 1), 2, 2), 64)
+    random_network().save_weights(path)
+    assert not np.array_equal(look(arrays), first)
+    assert len([*folder.iterdir()]) == 4
+
+
+def test_fine_tuning_begins_with_the_weights_and_moves_them(call, few, weights):
+    assert call("--run-dir", "mine", "--fine-tune", *SMALL, *weights, "--learning-rate", 0.01) == 0
+    tuned = common.Run("mine").model().backbone.get_weights()
+    before = picture_features.network("MobileNetV2", 32, weights[-1]).get_weights()
+    moved = [np.abs(a - b).max() for a, b in zip(tuned, before, strict=True)]
+    assert max(moved) > 0 and max(moved) < 1
+
+
+@pytest.mark.parametrize("enters", captioner.ENTERS)
+@pytest.mark.parametrize("cell", ["lstm", "builtin-gru"])
+def test_step_by_step_is_what_teacher_forcing_sees(enters, cell):
+    settings = {"units": 5, "layers": 1, "embedding": 4, "dropout": 0.0, "seed": 0, "encoder": "cnn", "size": 32}
+    model = captioner.Captioner(12, enters, cell, looks=True, **settings)
+    model.build(((None, 32, 32, 3), (None, None)))
+    for weight in model.decoder.trainable_variables + model.project.trainable_variables:
+        weight.assign(rng.normal(scale=0.7, size=weight.shape))
+    pictures, written = rng.integers(0, 256, (3, 32, 32, 3)), rng.integers(4, 12, (3, 5))
+    whole = np.array(model((pictures, written)))
+    states, memory = model.begin(pictures)
+    for t in range(5):
+        logits, states, _ = model.step(written[:, t], states, memory)
+        np.testing.assert_allclose(logits, whole[:, t], atol=1e-5)
+    assert np.abs(whole[0] - np.array(model((pictures[::-1], written)))[0]).max() > 0.001  # it has seen the picture
+
+
+def test_probabilities_are_those_of_the_beams(few):
+    settings = {"units": 5, "layers": 1, "embedding": 4, "dropout": 0.0, "seed": 0, "encoder": "cnn", "size": 32}
+    model = captioner.Captioner(9, "attention", "gru", looks=False, **settings)
+    model.build(((None, 4, 6), (None, None)))
+    for weight in model.trainable_variables:
+        weight.assign(rng.normal(size=weight.shape))
+    seen = rng.normal(size=(1, 4, 6)).astype("float32")
+    tokens, scores = decoding.beam_search(model.step, *model.begin(seen), 2, 3, 6, width=3, length_penalty=0.0)
+    rows = [row[: row.index(3) + 1] if 3 in row else row for row in np.array(tokens)[0].tolist()]
+    np.testing.assert_allclose(caption_inputs.probabilities(model, seen[0], rows), np.exp(scores[0]), rtol=1e-4)
+
+
+def test_publish_and_grid(call, few, capsys, monkeypatch):
+    quick = {"units": 8, "embedding": 8, "epochs": 1, "vocabulary": 350}
+    monkeypatch.setitem(recipe.VARIANTS, "same-vector", quick | {"enters": "same-vector"})
+    for _ in range(2):
+        assert call("publish", "--variant", "same-vector", "--seeds", 2, "--output", ".") == 0
+        result = json.loads(Path("image_captioning.same-vector.json").read_text())
+        runs = [Path(f"runs/image_captioning/same-vector-seed{seed}/metrics.json") for seed in (0, 1)]
+        cider = [json.loads(run.read_text())["cider"] for run in runs]
+        assert result["metrics"]["cider"]["values"] == pytest.approx(cider, abs=1e-5)
+        assert [row["value"] for row in result["published"]] == [0.608, 0.198, 0.478]
+    assert capsys.readouterr().out.count("If this is stopped") == 2  # the second time nothing is trained
+
+    monkeypatch.setattr(common, "CELLS", {"gru": common.CELLS["gru"]})
+    options = ["--data", "scenes", "--encoder", "cnn", "--size", 48, "--epochs", 1, "--units", 8, "--embedding", 8]
+    monkeypatch.setattr(sys, "argv", ["image_captioning_grid.py", *map(str, options), "--output", "."])
+    with pytest.raises(SystemExit) as caught:
+        common.main(image_captioning_grid.app)
+    assert not caught.value.code
+    result = json.loads(Path("image_captioning.grid.json").read_text())
+    for enters in captioner.ENTERS:
+        metrics = json.loads(Path(f"runs/image_captioning/grid-gru-{enters}-seed0/metrics.json").read_text())
+        assert result["metrics"][f"cider_gru_{enters}"]["mean"] == pytest.approx(metrics["cider"], abs=1e-5)
+
+
+def test_own_pictures_with_a_damaged_one(call, capsys):
+    Path("images").mkdir()
+    rows = ["picture,caption"]
+    for i in range(30):
+        Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype="uint8")).save(f"images/{i}.png")
+        rows += [f"{i}.png,der {i}. Hund läuft", f"{i}.png,ein Hund"]
+    Path("images/3.png").write_bytes(Path("images/3.png").read_bytes()[:600])
+    Path("captions.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert call("--data", ".", "--run-dir", "one", *SMALL) == 2
+    assert "3.png is damaged" in capsys.readouterr().err and not Path("one").exists()
+    assert call("--data", ".", "--run-dir", "two", "--odd", "skip", *SMALL) == 0
+    assert "left out: 3.png is damaged" in capsys.readouterr().out
+
+
+def test_wrong_input_is_one_line_and_leaves_nothing_behind(call, capsys):
+    for arguments, said in {
+        ("--data", "missing"): "There is no such file or folder",
+        ("--data", "flickr8k", "--data-dir", "."): "Flickr8k is not here",
+        ("--enters", "later"): "choose one of same-vector, initial-state, attention",
+        ("--encoder", "Net"): "choose one of cnn",
+    }.items():
+        assert call("train", *arguments) == 2
+        error = capsys.readouterr().err
+        assert said in error and "Traceback" not in error
+    assert not Path("runs").exists()
+
+
+def test_missing_weights_are_told(call, few, capsys):
+    assert call("--encoder", "MobileNetV2", "--weights", "none.h5", "--run-dir", "mine", *SMALL) == 2
+    assert "none.h5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("enters", ["attention", "same-vector"])
+def test_verify_passes_and_tells_a_wrong_cell(call, capsys, monkeypatch, enters):
+    assert call("verify", "--units", 6, "--embedding", 5, "--enters", enters) == 0
+    assert "FAIL" not in capsys.readouterr().out
+    right = common.CELLS["lstm"].step
+    wrong = lambda self, *arguments: tuple(1.01 * s for s in right(self, *arguments))
+    monkeypatch.setattr(common.CELLS["lstm"], "step", wrong)
+    assert call("verify", "--units", 6, "--embedding", 5, "--enters", enters) == 1
+    assert "FAIL" in capsys.readouterr().out
+
+
+# ----------------------------------------------------------------------------------------------------------- scores
+
+
+def test_scores_by_hand():
+    references = [["a dog runs on grass", "the dog runs"], ["two cats sleep", "cats asleep"]]
+    perfect = caption_report.scores(["The dog runs.", "two cats sleep"], references)
+    assert perfect["exact"] == 1 and perfect["bleu1"] == pytest.approx(1) and perfect["rouge_l"] == pytest.approx(1)
+    found = caption_report.scores(["a dog runs", "one bird"], references)
+    assert found["exact"] == 0
+    assert found["bleu1"] == pytest.approx(3 / 5)  # three of five words; no shorter than the nearest references
+    assert found["cider"] == pytest.approx(caption_report.cider(["a dog runs", "one bird"], references))
+    assert 0 < found["cider"] < perfect["cider"]
+
+
+def test_a_caption_as_it_is_scored():
+    assert caption_report.plain("A Dog's ball, red-and-blue ; two  .") == "a dog's ball red-and-blue two"
+
+
+def test_pictures_are_squared():
+    wide = np.zeros((10, 20, 3), "uint8")
+    wide[:, 10:] = 200
+    square = picture_features.squared(wide, 10)
+    assert square.shape == (10, 10, 3) and square.dtype == "uint8"
+    assert (square[:, :4] == 0).all() and (square[:, 6:] == 200).all()
+
+
+def test_batches_hold_a_picture_for_each_caption():
+    arrays = rng.normal(size=(3, 2, 4))
+    seen, target = caption_inputs.forced(arrays)(tf.constant([2, 0]), tf.constant([[5, 3], [6, 3]]))
+    np.testing.assert_array_equal(seen[0], arrays[[2, 0]])
+    np.testing.assert_array_equal(seen[1], [[2, 5], [2, 6]])
+    np.testing.assert_array_equal(target, [[5, 3], [6, 3]])
