@@ -22,6 +22,12 @@ Data = Annotated[
 Vocabulary = Annotated[int, typer.Option(min=10, help="Words to know: the commonest of the training part.")]
 Words = Annotated[int, typer.Option(min=5, help="Words to read of a review: its last ones.")]
 Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a word.")]
+Bigrams = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Numbers for pairs of neighbouring words, whose embedding is added to the word's; 0 for none."
+    ),
+]
 Units = Annotated[int, typer.Option(min=1, help="Units of the recurrent layer, in each direction.")]
 Dropout = Annotated[
     float, typer.Option(min=0, max=0.9, help="Share of the embeddings and of the pooled states dropped.")

@@ -43,6 +43,30 @@ class LastWords(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("rnn_recipes")
+class Bigrams(keras.layers.Layer):
+    """Numbers each word together with the one before it, by a hash, (batch, timesteps), 1 … `count`.
+
+    Pairs share a number when there are more than numbers (Weinberger et al. 2009, "Feature Hashing"); 0 stays 0.
+    """
+
+    def __init__(self, count, **kwargs):
+        super().__init__(**kwargs)
+        self.count = count
+
+    def call(self, ids):
+        ids = ops.cast(ids, "int64")
+        before = ops.pad(ids[:, :-1], [[0, 0], [1, 0]])
+        pairs = ops.mod(ids * 1_000_003 + before, self.count) + 1
+        return ops.cast(ops.where(ids == batches.PADDING, batches.PADDING, pairs), "int32")
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        return super().get_config() | {"count": self.count}
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
 class MaskedMaximum(keras.layers.Layer):
     """The maximum over the timesteps that are not masked: (batch, timesteps, features) to (batch, features).
 
@@ -99,6 +123,9 @@ def states(vocabulary, settings):
     """From word numbers, (batch, timesteps), to the states of both directions, (batch, timesteps, 2 units)."""
     ids = keras.Input((None,), dtype="int32")
     x = Embedding(vocabulary, settings["embedding"], mask_zero=True, name="embedding")(ids)
+    if count := settings.get("bigrams"):  # from zeros on: a pair is, until it is learned, the sum of its words
+        table = Embedding(count + 1, settings["embedding"], "zeros", mask_zero=True, name="bigram_embedding")
+        x = keras.layers.Add()([x, table(Bigrams(count, name="bigrams")(ids))])
     x = keras.layers.SpatialDropout1D(settings["dropout"], seed=settings["seed"])(x)
     layer = common.recurrent(settings["cell"], settings["units"], return_sequences=True)
     return ids, keras.layers.Bidirectional(layer, name="reader")(x)

@@ -155,6 +155,7 @@ def train(
     vocabulary: review_classifier.Vocabulary = 20000,
     words: review_classifier.Words = 400,
     embedding: review_classifier.Embedding = 64,
+    bigrams: review_classifier.Bigrams = 0,
     units: review_classifier.Units = 64,
     dropout: review_classifier.Dropout = 0.4,
     pretrained: review_classifier.Pretrained = None,

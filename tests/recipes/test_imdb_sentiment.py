@@ -50,7 +50,7 @@ def test_train_evaluate_predict(call, few, capsys, monkeypatch):
 
 
 def test_odd_texts(call, few, capsys):
-    assert call("--run-dir", "mine", *SMALL, "--words", 50) == 0
+    assert call("--run-dir", "mine", *SMALL, "--words", 50, "--bigrams", 30) == 0
     capsys.readouterr()
     Path("odd.txt").write_text("the plot was great " * 2500 + "\n\nこの映画は素晴らしい\n...\n", encoding="utf-8")
     assert call("predict", "--run", "mine", "--file", "odd.txt") == 0

@@ -74,6 +74,29 @@ def test_the_encoder_is_blind_to_padding():
     assert model.output_shape == (None, 16)
 
 
+def test_pairs_of_words_have_numbers():
+    ids = np.array([[5, 6, 5, 6, 7, 0], [6, 5, 6, 0, 0, 0]])
+    first, second = np.array(review_text.Bigrams(10**6)(ids))
+    assert first[1] == first[3] == second[2] and first[2] == second[1]
+    assert len({*first, *second}) == 6  # of 05, 65, 56, 76, 06 and padding
+    assert first[5] == 0 and (second[3:] == 0).all() and (first[:5] > 0).all()
+    few = np.array(review_text.Bigrams(3)(np.arange(1, 400)[None]))
+    assert {*few[0]} == {1, 2, 3}
+
+
+def test_pairs_start_from_the_sum_of_their_words():
+    settings = {"embedding": 3, "units": 4, "cell": "lstm", "dropout": 0.0, "seed": 0}
+    plain, paired = (keras.Model(*review_text.encoder(20, settings | {"bigrams": n})) for n in (0, 50))
+    for name in ("embedding", "reader"):
+        paired.get_layer(name).set_weights(plain.get_layer(name).get_weights())
+    alone, padded = np.array([[5, 6, 7]]), np.array([[5, 6, 7, 0, 0], [5, 6, 7, 8, 9]])
+    np.testing.assert_array_equal(paired(padded), plain(padded))
+    table = paired.get_layer("bigram_embedding")
+    table.set_weights([np.random.default_rng(0).normal(size=(51, 3))])
+    np.testing.assert_allclose(paired(alone)[0], paired(padded)[0], atol=1e-6)  # blind to padding
+    assert np.abs(paired(alone) - plain(alone)).max() > 1e-3
+
+
 def test_predictions_come_back_in_order(rows):
     network = keras.Sequential([keras.Input((None,), dtype="int32"), keras.layers.Lambda(lambda ids: ids[:, :1])])
     np.testing.assert_array_equal(review_text.predictions(network, rows, 64)[:, 0], np.arange(1, 504))
