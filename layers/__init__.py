@@ -1,10 +1,28 @@
 """Recurrent cells and layers for Keras, one idea a file."""
 
 from layers.attention import Attention, AttentionCell
+from layers.coupled_lstm_cell import CoupledLSTMCell
 from layers.embedding import Embedding
 from layers.gru_cell import GRUCell
+from layers.layer_norm_lstm_cell import LayerNormLSTMCell
+from layers.layer_norm_rnn_cell import LayerNormRNNCell
 from layers.lstm_cell import LSTMCell
+from layers.minimal_gated_cell import MinimalGatedCell
+from layers.peephole_lstm_cell import PeepholeLSTMCell
 from layers.recurrent import RNN
 from layers.simple_rnn_cell import SimpleRNNCell
 
-__all__ = ["Attention", "AttentionCell", "Embedding", "GRUCell", "LSTMCell", "RNN", "SimpleRNNCell"]
+__all__ = [
+    "Attention",
+    "AttentionCell",
+    "CoupledLSTMCell",
+    "Embedding",
+    "GRUCell",
+    "LayerNormLSTMCell",
+    "LayerNormRNNCell",
+    "LSTMCell",
+    "MinimalGatedCell",
+    "PeepholeLSTMCell",
+    "RNN",
+    "SimpleRNNCell",
+]

@@ -17,9 +17,12 @@ import tensorflow as tf
 import typer
 from matplotlib import pyplot as plt
 
-from layers import RNN, GRUCell, LSTMCell, SimpleRNNCell
+import layers
 
-CELLS = {"simple": SimpleRNNCell, "lstm": LSTMCell, "gru": GRUCell}
+CELLS = {"simple": layers.SimpleRNNCell, "lstm": layers.LSTMCell, "gru": layers.GRUCell}
+CELLS |= {"peephole-lstm": layers.PeepholeLSTMCell, "coupled-lstm": layers.CoupledLSTMCell}
+CELLS |= {"norm-lstm": layers.LayerNormLSTMCell, "norm-simple": layers.LayerNormRNNCell}
+CELLS |= {"minimal": layers.MinimalGatedCell}
 BUILT_IN = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 BUILT_IN_CELLS = {"simple": keras.layers.SimpleRNNCell, "lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
 CELL_NAMES = [*CELLS, *(f"builtin-{name}" for name in BUILT_IN)]
@@ -118,17 +121,22 @@ def typed(what, text, file):
 
 
 def cell(name, units, **kwargs):
-    """A cell by its `--cell` name."""
-    cells = BUILT_IN_CELLS if name.startswith("builtin-") else CELLS
+    """A cell by its `--cell` name; the built-in twin of a cell that has none is that cell."""
+    cells = CELLS | BUILT_IN_CELLS if name.startswith("builtin-") else CELLS
     return cells[name.removeprefix("builtin-")](units, **kwargs)
 
 
 def recurrent(cell, units, dropout=0.0, recurrent_dropout=0.0, **kwargs):
-    """A recurrent layer by its `--cell` name; `kwargs` are those of `keras.layers.RNN` (return_sequences, ...)."""
-    if cell.startswith("builtin-"):
-        layer = BUILT_IN[cell.removeprefix("builtin-")]
-        return layer(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
-    return RNN(CELLS[cell](units, dropout=dropout, recurrent_dropout=recurrent_dropout), **kwargs)
+    """A recurrent layer by its `--cell` name; `kwargs` are those of `keras.layers.RNN` (return_sequences, ...).
+
+    The built-in twin of a cell that has none is that cell in `keras.layers.RNN`, with its automatic differentiation.
+    """
+    name, dropouts = cell.removeprefix("builtin-"), {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+    if name == cell:
+        return layers.RNN(CELLS[name](units, **dropouts), **kwargs)
+    if name in BUILT_IN:
+        return BUILT_IN[name](units, **dropouts, **kwargs)
+    return keras.layers.RNN(CELLS[name](units, **dropouts), **kwargs)
 
 
 def prepare(seed, strategy="none"):

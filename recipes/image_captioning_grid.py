@@ -37,7 +37,7 @@ def train(
     """Train all nine and write results/; the default."""
     given = {name: value for name, value in locals().items() if name != "output"}
     settings, found, minutes = common.defaults(image_captioning.train) | given, {}, 0.0
-    for cell in common.CELLS:
+    for cell in common.BUILT_IN:
         for enters in captioner.ENTERS:
             metrics = one(settings | {"cell": cell, "enters": enters})
             found |= {f"{name}_{cell}_{enters}": metrics[name] for name in SHOWN}

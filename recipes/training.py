@@ -13,7 +13,7 @@ import pandas as pd
 import tensorflow as tf
 from matplotlib import pyplot as plt
 
-from recipes.common import Stop, replacing
+from recipes.common import BUILT_IN, Stop, replacing
 
 
 def shuffled_batches(arrays, batch_size, seed):
@@ -202,7 +202,8 @@ def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):
     rows += [(name, ours, twin, 1e-4) for name, ours, twin in zip(names, *gradients)]
     rows += [(f"loss over {steps} steps of training", *losses, 1e-4)]
     table = [(n, np.abs(b).max(), np.abs(a - b).max() / np.abs(b).max(), allowed) for n, a, b, allowed in rows]
-    print(f"{cell} cell in layers.RNN beside the built-in layer: same weights, same batches")
+    twin = "the built-in layer" if cell in BUILT_IN else "keras.layers.RNN, for there is no built-in layer"
+    print(f"{cell} cell in layers.RNN beside {twin}: same weights, same batches")
     print(f"{'':44}{'largest value':>15}{'difference':>13}{'allowed':>10}   (relative)")
     for name, value, difference, allowed in table:
         verdict = "pass" if difference <= allowed else "FAIL"

@@ -39,7 +39,7 @@ def train(
     settings = common.defaults(translation.train) | given | {"units": units, "embedding": embedding}
     language = translation.load_data(settings).languages[1]
     found, curves, minutes = {}, {}, 0.0
-    for cell in common.CELLS:
+    for cell in common.BUILT_IN:
         for attention in encoder_decoder.SCORES:
             run, metrics = one(settings | {"cell": cell, "attention": attention})
             found |= {f"{name}_{cell}_{attention}": metrics[name] for name in SHOWN}

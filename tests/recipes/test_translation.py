@@ -109,7 +109,7 @@ def test_publish_once_a_seed_and_again(call, few, capsys, monkeypatch):
 
 
 def test_grid(call, few, capsys, monkeypatch):
-    monkeypatch.setattr(common, "CELLS", {"gru": common.CELLS["gru"]})
+    monkeypatch.setattr(common, "BUILT_IN", {"gru": common.BUILT_IN["gru"]})
     options = ["--data", "grammar", "--epochs", 1, "--units", 8, "--embedding", 8, "--output", "."]
     monkeypatch.setattr(sys, "argv", ["translation_grid.py", *map(str, options), "--direction", "fr-en"])
     with pytest.raises(SystemExit) as caught:

@@ -1,0 +1,115 @@
+"""The long short-term memory cell with peepholes, against NumPy.
+
+This file and peephole_lstm_cell.py are complete in themselves: copied side by side, they run anywhere.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from layers.peephole_lstm_cell import PeepholeLSTMCell
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def numpy_layer(weights, x):
+    (w_i, w_f, w_c, w_o), (u_i, u_f, u_c, u_o) = (np.split(w, 4, axis=-1) for w in weights[:2])
+    p_i, p_f, p_o = weights[2]
+    b_i, b_f, b_c, b_o = np.split(weights[3], 4)
+    h, c, outputs = np.zeros((len(x), 3)), np.zeros((len(x), 3)), []
+    for x_t in np.moveaxis(x, 1, 0):
+        i = sigmoid(x_t @ w_i + h @ u_i + p_i * c + b_i)
+        f = sigmoid(x_t @ w_f + h @ u_f + p_f * c + b_f)
+        c = f * c + i * np.tanh(x_t @ w_c + h @ u_c + b_c)
+        o = sigmoid(x_t @ w_o + h @ u_o + p_o * c + b_o)
+        h = o * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs, 1), h, c
+
+
+@pytest.fixture
+def layer():
+    layer = keras.layers.RNN(PeepholeLSTMCell(3), return_sequences=True, return_state=True)
+    layer.build((None, None, 4))
+    rng = np.random.default_rng(0)
+    layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.weights])
+    return layer
+
+
+X = np.random.default_rng(1).normal(size=(5, 6, 4)).astype("float32")
+
+
+def test_the_equations(layer):
+    outputs, *finals = layer(X)
+    expected, *states = numpy_layer(layer.get_weights(), X)
+    for mine, theirs in zip([outputs, *finals], [expected, *states], strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def test_the_gradient_is_the_slope_of_the_equations(layer):
+    """Of every weight and of the inputs, in a random direction, by central differences in NumPy's doubles."""
+    weights, direction = layer.get_weights(), np.random.default_rng(2)
+    loss = lambda weights, x: sum(np.cos(y + i).sum() for i, y in enumerate(numpy_layer(weights, x)))
+    x = tf.constant(X)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = sum(tf.reduce_sum(tf.cos(y + i)) for i, y in enumerate(layer(x)))
+    gradients = tape.gradient(value, [*(w.value for w in layer.trainable_weights), x])
+    start = [np.asarray(a, "float64") for a in [*weights, X]]
+    for i, gradient in enumerate(gradients):
+        d = direction.normal(size=gradient.shape)
+        moved = [[a + step * d if i == j else a for j, a in enumerate(start)] for step in (1e-5, -1e-5)]
+        slope = (loss(moved[0][:-1], moved[0][-1]) - loss(moved[1][:-1], moved[1][-1])) / 2e-5
+        np.testing.assert_allclose(np.sum(gradient * d), slope, rtol=1e-3, atol=1e-4)
+
+
+def test_without_bias():
+    layer = keras.layers.RNN(PeepholeLSTMCell(3, use_bias=False))
+    assert layer(X).shape == (5, 3)
+    assert not [w.name for w in layer.weights if "bias" in w.name]
+
+
+def test_the_forget_gate_starts_open():
+    cell = PeepholeLSTMCell(3)
+    cell.build((None, 4))
+    np.testing.assert_array_equal(np.split(np.array(cell.bias), 4)[1], [1, 1, 1])
+    assert np.sum(cell.bias) == 3
+
+
+def test_without_peepholes_it_is_the_plain_cell(layer):
+    plain = keras.layers.LSTM(3, return_sequences=True)
+    plain.build((None, None, 4))
+    kernel, recurrent_kernel, peephole, bias = layer.get_weights()
+    layer.set_weights([kernel, recurrent_kernel, 0 * peephole, bias])
+    plain.set_weights([kernel, recurrent_kernel, bias])
+    np.testing.assert_allclose(layer(X)[0], plain(X), atol=1e-5)
+
+
+def test_saved_and_loaded_in_a_fresh_process(tmp_path):
+    model = keras.Sequential([keras.Input((6, 4)), keras.layers.RNN(PeepholeLSTMCell(3)), keras.layers.Dense(1)])
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", X)
+    lines = [
+        "import keras, numpy as np",
+        "from layers.peephole_lstm_cell import PeepholeLSTMCell",
+        "np.save('y.npy', keras.models.load_model('model.keras').predict_on_batch(np.load('x.npy')))",
+    ]
+    module = PeepholeLSTMCell.__module__
+    place = pathlib.Path(sys.modules[module].__file__).parents[module.count(".")]
+    environment = os.environ | {"PYTHONPATH": str(place)}
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, env=environment, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.predict_on_batch(X))
+
+
+def test_dropout_is_drawn_in_training_only():
+    layer = keras.layers.RNN(PeepholeLSTMCell(3, dropout=0.5, recurrent_dropout=0.5, seed=1))
+    np.testing.assert_array_equal(layer(X), layer(X))
+    assert np.abs(layer(X, training=True) - layer(X, training=True)).max() > 1e-3
