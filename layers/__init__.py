@@ -1,6 +1,7 @@
 """Recurrent cells and layers for Keras, one idea a file."""
 
 from layers.attention import Attention, AttentionCell
+from layers.convolutional import ConvLSTMCell, ConvRNN, ConvRNNCell
 from layers.coupled_lstm_cell import CoupledLSTMCell
 from layers.embedding import Embedding
 from layers.gru_cell import GRUCell
@@ -15,6 +16,9 @@ from layers.simple_rnn_cell import SimpleRNNCell
 __all__ = [
     "Attention",
     "AttentionCell",
+    "ConvLSTMCell",
+    "ConvRNN",
+    "ConvRNNCell",
     "CoupledLSTMCell",
     "Embedding",
     "GRUCell",
