@@ -80,10 +80,10 @@ def command_line(doc):
 
 
 def main(app):
-    """Run a recipe's command line; flags alone, or nothing, mean `train`. User errors end in one line and status 2."""
+    """Run a recipe's commands; flags alone, or nothing, mean the first. User errors end in one line and status 2."""
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("--help", "-h")):
-        arguments = ["train", *arguments]
+        arguments = [app.registered_commands[0].callback.__name__, *arguments]
     try:
         app(arguments)
     except Stop as stop:
