@@ -52,12 +52,12 @@ class Bigrams(keras.layers.Layer):
     def __init__(self, count, **kwargs):
         super().__init__(**kwargs)
         self.count = count
+        self.hashing = keras.layers.Hashing(count + 1, mask_value=batches.PADDING)
 
     def call(self, ids):
         ids = ops.cast(ids, "int64")
         before = ops.pad(ids[:, :-1], [[0, 0], [1, 0]])
-        pairs = ops.mod(ids * 1_000_003 + before, self.count) + 1
-        return ops.cast(ops.where(ids == batches.PADDING, batches.PADDING, pairs), "int32")
+        return ops.cast(self.hashing(ids * 2**32 + ops.where(ids == batches.PADDING, 0, before)), "int32")
 
     def compute_output_shape(self, shape):
         return shape

@@ -80,8 +80,10 @@ def test_pairs_of_words_have_numbers():
     assert first[1] == first[3] == second[2] and first[2] == second[1]
     assert len({*first, *second}) == 6  # of 05, 65, 56, 76, 06 and padding
     assert first[5] == 0 and (second[3:] == 0).all() and (first[:5] > 0).all()
-    few = np.array(review_text.Bigrams(3)(np.arange(1, 400)[None]))
-    assert {*few[0]} == {1, 2, 3}
+    for count in (3, 1000, 200_000):  # evenly, whatever divides it
+        pairs = np.stack(np.meshgrid(np.arange(1, 60), np.arange(1, 60)), -1).reshape(-1, 2)
+        shares = np.bincount(np.array(review_text.Bigrams(count)(pairs))[:, 1], minlength=count + 1)
+        assert shares[0] == 0 and (shares > 0).sum() > 0.98 * count * (1 - np.exp(-len(pairs) / count))
 
 
 def test_pairs_start_from_the_sum_of_their_words():
