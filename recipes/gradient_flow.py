@@ -52,7 +52,7 @@ app = common.command_line(__doc__)
 
 def scaled(cell, radius):
     """Give each gate's part of U, the recurrent kernel, the spectral radius."""
-    parts = np.split(np.array(cell.recurrent_kernel), cell.recurrent_kernel.shape[1] // UNITS, axis=1)
+    parts = np.split(cell.recurrent_kernel.numpy(), cell.recurrent_kernel.shape[1] // UNITS, axis=1)
     parts = [radius * part / np.abs(np.linalg.eigvals(part)).max() for part in parts]
     cell.recurrent_kernel.assign(np.concatenate(parts, axis=1))
 
@@ -60,26 +60,32 @@ def scaled(cell, radius):
 def norms(cell, timesteps, seed, radius=None):
     """‖∂L/∂h_t‖ at every t, as a share of that at the last; shape (timesteps,). L is a random mix of h_T."""
     keras.utils.set_random_seed(seed)
-    cell = cell()
-    x = np.random.default_rng(seed).normal(size=(timesteps, BATCH, 8)).astype("float32")
+    cell, rng = cell(), np.random.default_rng(seed)
+    x = tf.constant(rng.normal(size=(timesteps, BATCH, 8)).astype("float32"))
     cell.build(x.shape[1:])
     if radius is not None:
         scaled(cell, radius)
-    mix = tf.constant(np.random.default_rng(seed + 1).normal(size=(BATCH, UNITS)).astype("float32"))
 
-    @tf.function(jit_compile=True)
-    def gradients():
-        states, seen = cell.get_initial_state(BATCH), []
+    @tf.function
+    def forth(x_t, states):
+        return cell(x_t, states)[1]
+
+    @tf.function
+    def back(x_t, states, d_states):
         with tf.GradientTape() as tape:
             tape.watch(states)
-            for x_t in x:
-                _, states = cell(x_t, states)
-                seen.append(states[0])
-            loss = tf.reduce_sum(mix * seen[-1])
-        return [tf.norm(gradient) for gradient in tape.gradient(loss, seen)]
+            new = cell(x_t, states)[1]
+        return tape.gradient(new, states, d_states)
 
-    found = np.array([float(norm) for norm in gradients()])
-    return found / found[-1]
+    states = [cell.get_initial_state(BATCH)]
+    for x_t in x:
+        states.append(forth(x_t, states[-1]))
+    d = [tf.constant(rng.normal(size=(BATCH, UNITS)).astype("float32")), *map(tf.zeros_like, states[-1][1:])]
+    found = [tf.norm(d[0])]
+    for t in range(timesteps - 1, 0, -1):
+        d = back(x[t], states[t], d)
+        found.append(tf.norm(d[0]))
+    return np.array([float(norm / found[0]) for norm in found[::-1]])
 
 
 def flows(timesteps, seed):
@@ -116,7 +122,7 @@ def learn(cell, lag, steps, seed, optimizer, radius=None):
         scaled(cell, radius)
     model.compile(optimizer, "mse")
     data = tf.data.Dataset.from_tensor_slices(adding(lag, steps * BATCH, seed)).batch(BATCH)
-    epochs = {"epochs": steps // SMOOTH, "steps_per_epoch": SMOOTH, "verbose": 0}
+    epochs = {"epochs": steps // SMOOTH, "steps_per_epoch": SMOOTH, "shuffle": False, "verbose": 0}
     return np.array(model.fit(data, **epochs).history["loss"])
 
 
