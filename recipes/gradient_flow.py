@@ -167,7 +167,7 @@ def figure(flow, errors, curves):
     for name, curve in curves.items():
         loss.plot(SMOOTH * np.arange(1, len(curve) + 1), np.where(np.isfinite(curve), curve, np.nan), label=name)
     title = "simple cell, radius 1.5, 20 steps, plain gradient descent"
-    loss.set(yscale="log", xlabel="step of training", ylabel="squared error", title=title)
+    loss.set(yscale="log", ylim=(0.05, 1e4), xlabel="step of training", ylabel="squared error", title=title)
     for axis in (reach, loss):
         axis.legend(fontsize=8)
     return drawn
