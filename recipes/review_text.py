@@ -54,6 +54,9 @@ class Bigrams(keras.layers.Layer):
         self.count = count
         self.hashing = keras.layers.Hashing(count + 1, mask_value=batches.PADDING)
 
+    def build(self, shape):
+        self.hashing.build(shape)
+
     def call(self, ids):
         ids = ops.cast(ids, "int64")
         before = ops.pad(ids[:, :-1], [[0, 0], [1, 0]])

@@ -1,0 +1,177 @@
+"""What the units of a trained network do: every gate and state over time, and units that track something.
+
+In:     a text, which a run of next_character.py, imdb_sentiment.py or star_rating.py reads as it was trained to.
+Out:    gates and states, by layer and name, each (timesteps, units); heat maps; and for each of these the unit that
+        goes with it best: whether the text is inside quotation marks, inside brackets, behind a "not" in its sentence,
+        how far into its line it is, and whether a word ends.
+Shape:  whatever the run's network is.
+
+Karpathy, Johnson & Li (2015, "Visualizing and Understanding Recurrent Networks") found units that count a line's
+characters or remember an open quotation mark. With hundreds of units some go with anything by chance; so each is chosen
+by its correlation on one half of the text, and what is reported is its correlation on the other half.
+
+The default trains next_character.py first, if there is no run of it. Try next: --run RUN --text "…"; --cell gru there.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+
+from recipes import character_tools, common, next_character, review_text  # isort: skip
+
+import numpy as np
+import typer
+from matplotlib import pyplot as plt
+
+from datasets import characters
+from layers.trace import trace
+
+RECIPE = "gates"
+REVIEWS = "imdb_sentiment", "star_rating"
+DRAWN, ROWS = 80, 40  # timesteps and units of a heat map
+app = common.command_line(__doc__)
+
+
+def tracked(text):
+    """What a unit might track, by name: at every character of a text a number, (characters,)."""
+    found = {name: np.zeros(len(text)) for name in ("inside quotation marks", "inside brackets", "behind a not")}
+    quotes, depth = np.cumsum([c == '"' for c in text]), np.cumsum([(c == "(") - (c == ")") for c in text])
+    found["inside quotation marks"] = (quotes % 2).astype(float)
+    found["inside brackets"] = (depth > 0).astype(float)
+    for match in re.finditer(r"\b(?:not|never|no|\w+n't)\b([^.!?\n]*)", text):
+        found["behind a not"][match.start(1) : match.end(1)] = 1
+    starts = np.maximum.accumulate([i if i == 0 or text[i - 1] == "\n" else 0 for i in range(len(text))])
+    found["place in the line"] = np.arange(len(text)) - starts.astype(float)
+    found["end of a word"] = np.array([not c.isalnum() for c in text], float)
+    return {name: values for name, values in found.items() if values.std() > 0}
+
+
+def read(run, text):
+    """A network reads a text: traces by layer and name, (timesteps, units), the timesteps' labels, and `tracked`."""
+    recipe, model = run.config["recipe"], run.model()
+    if recipe == next_character.RECIPE:
+        labels, joined = [*text], text
+        character_tools.forget(model)
+        ids = characters.numbers(text, character_tools.alphabet(run))
+    elif recipe in REVIEWS:
+        ids = review_text.numbers(model.get_layer("tokenizer"), [text])[0]
+        labels = review_text.words([text]).numpy()[0].decode().split()[-len(ids) :]
+        model, joined = model.get_layer("network"), " ".join(labels)
+    else:
+        raise common.Stop(f"Runs of {', '.join((next_character.RECIPE, *REVIEWS))} can be read. Received: {recipe}")
+    if len(labels) < 2:
+        raise common.Stop(f"A text of two timesteps or more is needed. Received: {text!r}")
+    with common.user_errors():
+        traces = {
+            (layer, name): values[0]
+            for layer, parts in trace(model, ids[None]).items()
+            for name, values in parts.items()
+        }
+    ends = np.cumsum([len(label) + (recipe in REVIEWS) for label in labels]) - 1 - (recipe in REVIEWS)
+    return traces, labels, {name: values[ends] for name, values in tracked(joined).items()}
+
+
+def correlations(values, wanted):
+    """Pearson's, of each unit, (timesteps, units), with a series, (timesteps,); 0 where either stands still."""
+    values, wanted = values - values.mean(0), wanted - wanted.mean()
+    size = np.linalg.norm(values, axis=0) * np.linalg.norm(wanted)
+    return np.divide(wanted @ values, size, out=np.zeros_like(size), where=size > 0)
+
+
+def trackers(traces, wanted):
+    """For each series the unit that goes with it best in the first half, and its correlation in the second."""
+    found = []
+    for name, series in wanted.items():
+        half = len(series) // 2
+        best = {key: correlations(values[:half], series[:half]) for key, values in traces.items()}
+        key = max(best, key=lambda key: np.abs(best[key]).max())
+        unit = int(np.abs(best[key]).argmax())
+        there = correlations(traces[key][half:, unit : unit + 1], series[half:])[0]
+        found.append({"tracks": name, "layer": key[0], "of": key[1], "unit": unit})
+        found[-1] |= {"first_half": float(best[key][unit]), "second_half": float(there)}
+    return found
+
+
+def plot_gates(traces, labels):
+    """A heat map for each gate and state: units down, timesteps along."""
+    names = [*traces]
+    rows = -(-len(names) // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(18, 3.4 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    shown = [character_tools.VISIBLE.get(label, label) for label in labels[:DRAWN]]
+    for axis, key in zip(axes.flat, names):
+        values = traces[key][:DRAWN, :ROWS].T
+        least = -1 if np.nanmin(values) < 0 else 0
+        image = axis.imshow(values, aspect="auto", cmap="RdBu_r" if least else "Greens", vmin=least, vmax=1)
+        axis.set(title=" ".join(key), ylabel="unit", xticks=range(len(shown)))
+        axis.set_xticklabels(shown, rotation=0 if max(map(len, shown)) == 1 else 90, fontsize=7)
+        figure.colorbar(image, ax=axis, pad=0.01)
+    return figure
+
+
+def plot_trackers(found, traces, labels, wanted):
+    """Each tracking unit along the text's last timesteps, over what it tracks."""
+    figure, axes = plt.subplots(len(found), 1, figsize=(18, 2.1 * len(found)), squeeze=False, layout="constrained")
+    shown = [character_tools.VISIBLE.get(label, label) for label in labels[-2 * DRAWN :]]
+    for axis, row in zip(axes[:, 0], found):
+        series = wanted[row["tracks"]][-2 * DRAWN :]
+        axis.fill_between(
+            range(len(shown)), series / series.max() if series.any() else series, color="0.85", step="mid"
+        )
+        axis.plot(traces[row["layer"], row["of"]][-2 * DRAWN :, row["unit"]], "C3", linewidth=1)
+        what = f"{row['tracks']}: {row['of']} of unit {row['unit']} in {row['layer']}"
+        axis.set_title(f"{what}, correlation {row['second_half']:.2f}", fontsize=10)
+        axis.set(xticks=range(len(shown)), xlim=(-0.5, len(shown) - 0.5))
+        axis.set_xticklabels(shown, fontsize=7, rotation=0 if max(map(len, shown)) == 1 else 90)
+    return figure
+
+
+def opened(path):
+    """A finished run's folder; without a path the newest of next_character.py, which is trained where there is none."""
+    if path is not None or any(common.Run(p.parent).finished for p in common.RUNS.glob("next_character/*/config.json")):
+        path = path or common.newest(next_character.RECIPE, finished=True)
+        return common.Run.open(common.Run(path).config["recipe"], path)
+    print("There is no run of next_character.py: training one first.")
+    settings = common.defaults(next_character.train)
+    text = next_character.load_data(settings)
+    run = common.Run.begin(next_character.RECIPE, settings, text.checksum())
+    next_character.complete(run, text)
+    return run
+
+
+@app.command()
+def run(
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of a finished run. [default: next_character's newest]")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="What it is to read. [default: of its own test part]")] = None,
+    characters_: Annotated[int, typer.Option("--characters", min=2, help="Of the test part, at most.")] = 1500,
+    run_dir: common.RunDir = None,
+):
+    """Let a trained network read, draw its gates and states, and find units that track something; the default."""
+    trained = opened(run)
+    if text is None and trained.config["recipe"] != next_character.RECIPE:
+        raise common.Stop("Give this network something to read: --text 'The plot was not bad, but …'")
+    text = text or next_character.load_data(trained.settings).parts["test"][:characters_]
+    traces, labels, wanted = read(trained, text)
+    folder = common.Run.begin(RECIPE, {"run": str(trained.path), "text": text}, "drawn", run_dir)
+    with common.replacing(folder / "trace.npz") as file:
+        np.savez(file, labels=np.array(labels), **{" ".join(key): values for key, values in traces.items()})
+    folder.save_figure(plot_gates(traces, labels), "gates.png")
+    found = trackers(traces, wanted)
+    print(f"\n{len(labels)} timesteps, {sum(v.shape[1] for v in traces.values())} gates and states of units")
+    for row in found:
+        where = f"{row['of']} of unit {row['unit']}, {row['layer']}"
+        print(f"    {row['tracks']:24}{where:32}{row['first_half']:6.2f} where chosen, {row['second_half']:.2f} later")
+    if found:
+        folder.save_figure(plot_trackers(found, traces, labels, wanted), "trackers.png")
+    folder.write_json("metrics.json", found)
+    print(f"Arrays, heat maps and trackers are in {folder.path}")
+
+
+if __name__ == "__main__":
+    common.main(app)
