@@ -42,3 +42,14 @@ def pytest_generate_tests(metafunc):
     """Every check of cells in a layer runs in both layers."""
     if "container" in metafunc.fixturenames:
         metafunc.parametrize("container", ["keras.layers.RNN", "layers.RNN"], indirect=True)
+
+
+def pytest_collection_modifyitems(items):
+    """Keras's own loop gets one cell of each kind: activations and biases make no difference to it."""
+    import cell_cases
+
+    def wanted(item):
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        return given.get("container") != "keras.layers.RNN" or given.get("case") in (None, *cell_cases.MAIN)
+
+    items[:] = filter(wanted, items)
