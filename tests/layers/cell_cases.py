@@ -68,7 +68,10 @@ def built_in_layer(case, units=UNITS, cell=None, **options):
     return getattr(keras.layers, BUILT_IN_LAYER[name])(units, **arguments, **(cell or {}), **options)
 
 
-REFERENCES = {"RNN(built-in cell)": built_in_loop, "built-in layer": built_in_layer}
+def references():
+    """What the cells are compared with, by name; in Keras's own loop with the built-in cells in that loop too."""
+    loop = {"RNN(built-in cell)": built_in_loop} if chosen[0] is keras.layers.RNN else {}
+    return loop | {"built-in layer": built_in_layer}
 
 
 def random_weights(layer, seed=0):

@@ -176,6 +176,7 @@ def test_publish_and_grid(call, few, capsys, monkeypatch):
     assert capsys.readouterr().out.count("If this is stopped") == 2  # the second time nothing is trained
 
     monkeypatch.setattr(common, "BUILT_IN", {"gru": common.BUILT_IN["gru"]})
+    monkeypatch.setattr(captioner, "ENTERS", {"initial-state": captioner.ENTERS["initial-state"]})
     options = ["--data", "scenes", "--encoder", "cnn", "--size", 48, "--epochs", 1, "--units", 8, "--embedding", 8]
     monkeypatch.setattr(sys, "argv", ["image_captioning_grid.py", *map(str, options), "--output", "."])
     with pytest.raises(SystemExit) as caught:
@@ -233,7 +234,8 @@ def test_verify_passes_and_tells_a_wrong_cell(call, capsys, monkeypatch, enters)
 # ----------------------------------------------------------------------------------------------------------- scores
 
 
-def test_scores_by_hand():
+def test_scores_by_hand(monkeypatch):
+    monkeypatch.setattr(caption_report.shutil, "which", lambda name: None)  # METEOR takes seconds, and Java
     references = [["a dog runs on grass", "the dog runs"], ["two cats sleep", "cats asleep"]]
     perfect = caption_report.scores(["The dog runs.", "two cats sleep"], references)
     assert perfect["exact"] == 1 and perfect["bleu1"] == pytest.approx(1) and perfect["rouge_l"] == pytest.approx(1)

@@ -125,7 +125,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing_behind(call, capsys):
         (["--data", "prices.csv"], "prices.csv, line 3: the date is out of order"),
         (["--ticker", "AAPL"], "there is no Ticker column"),
         (["--target", "gold"], "choose one of price, volatility. Received: gold"),
-        (["--cell", "transformer"], "choose one of simple, lstm, gru, builtin-simple"),
+        (["--cell", "transformer"], "choose one of simple, lstm, gru, peephole-lstm"),
         (["--window", "9000"], "Too few rows"),
         (["predict"], "No finished run under runs/stock_prices: train one first"),
         (["train", "--resume"], "No unfinished run under runs/stock_prices"),

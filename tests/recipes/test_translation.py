@@ -11,7 +11,7 @@ import pytest
 import sacrebleu
 
 from datasets import translation as pairs
-from recipes import common, translation, translation_grid, translation_report, translation_text
+from recipes import common, encoder_decoder, translation, translation_grid, translation_report, translation_text
 from recipes.translation_text import END, START, Subwords
 
 SMALL = ["--units", "8", "--embedding", "8", "--epochs", "1", "--vocabulary", "400"]
@@ -64,7 +64,7 @@ def test_without_attention_nothing_is_drawn(call, few, capsys):
 
 
 def test_every_part_of_a_training_resumes(call, few, monkeypatch):
-    options = ["--scheduled-sampling", 0.3, "--averaging", 0.9, "--layers", 2, "--epochs", 2, "--dropout", 0.2]
+    options = ["--scheduled-sampling", 0.3, "--averaging", 0.9, "--epochs", 2, "--dropout", 0.2]
     options = [*SMALL[:4], "--vocabulary", 400, *options]
     assert call("--run-dir", "whole", *options) == 0
 
@@ -110,13 +110,14 @@ def test_publish_once_a_seed_and_again(call, few, capsys, monkeypatch):
 
 def test_grid(call, few, capsys, monkeypatch):
     monkeypatch.setattr(common, "BUILT_IN", {"gru": common.BUILT_IN["gru"]})
+    monkeypatch.setattr(encoder_decoder, "SCORES", {"none": None, "multiplicative": "general"})
     options = ["--data", "grammar", "--epochs", 1, "--units", 8, "--embedding", 8, "--output", "."]
     monkeypatch.setattr(sys, "argv", ["translation_grid.py", *map(str, options), "--direction", "fr-en"])
     with pytest.raises(SystemExit) as caught:
         common.main(translation_grid.app)
     assert not caught.value.code
     result = json.loads(Path("translation.grid.json").read_text())
-    for attention in ("none", "additive", "multiplicative"):
+    for attention in ("none", "multiplicative"):
         metrics = json.loads(Path(f"runs/translation/grid-gru-{attention}-seed0/metrics.json").read_text())
         assert result["metrics"][f"bleu_gru_{attention}"]["mean"] == pytest.approx(metrics["bleu"], abs=1e-5)
         curve = result["details"][f"gru, {attention}"]
@@ -163,7 +164,7 @@ def test_verify_passes_and_tells_a_wrong_cell(call, capsys, monkeypatch):
 
 
 def test_most_of_the_grammar_is_learnt_in_5_of_the_12_default_epochs(call):
-    """The whole default run passes 95, which results/recipe_times.json shows; here that would take too long."""
+    """The whole default run passes 95; here that would take too long."""
     assert call("--epochs", 5, "--run-dir", "mine") == 0
     assert json.loads(Path("mine/metrics.json").read_text())["bleu"] > 80
 
