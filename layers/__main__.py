@@ -70,9 +70,8 @@ def copy(
         typer.echo(f"wrote {path}")
     for name in names:
         typer.echo(f"from {module_of(name)} import {name}  # with {folder} as the working folder or on the Python path")
-    typer.echo(
-        f"cd {shlex.quote(str(folder))} && python -m pytest " + " ".join(f"test_{module_of(name)}.py" for name in names)
-    )
+    tests = dict.fromkeys(f"test_{module_of(name)}.py" for name in names)
+    typer.echo(f"cd {shlex.quote(str(folder))} && python -m pytest {' '.join(tests)}")
 
 
 def fail(message, received):

@@ -101,7 +101,7 @@ def test_a_trained_encoder_is_asked_once(call, few, weights, capsys):
     options = [*SMALL, *weights]
     assert call("--run-dir", "one", "--enters", "initial-state", *options) == 0
     assert capsys.readouterr().out.count(", once:") == 3  # a file each for training, validation and test
-    assert call("--run-dir", "two", "--enters", "same-vector", "--cell", "gru", *options) == 0
+    assert call("evaluate", "--run", "one") == 0
     assert ", once:" not in capsys.readouterr().out
     assert call("predict", "one", "--run", "one") == 0  # the run's own plots are pictures too
     assert "attention" not in capsys.readouterr().out
