@@ -12,7 +12,6 @@ from datasets import generated_translations, local
 GENERATED = "talk"
 SIZE = 400_000  # characters of the text that comes along
 SHARES = {"train": 0.9, "validation": 0.05, "test": 0.05}
-UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 SAYING = "says", "asks", "thinks", "answers", "writes"
 
 

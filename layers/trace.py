@@ -93,13 +93,9 @@ def _record(layer, found, sequences, initial_state, mask):
             computed = {name: ops.where(valid, value, float("nan")) for name, value in computed.items()}
         states = new
         for name, value in (computed | dict(zip(states_, states))).items():
-            rows[name].append(ops.convert_to_numpy(value))
+            rows[name].append(value)
     for name, values in rows.items():
-        found[name] = _stacked(values[::-1] if layer.go_backwards else values)
-
-
-def _stacked(values):
-    return ops.convert_to_numpy(ops.stack(values, axis=1))
+        found[name] = ops.convert_to_numpy(ops.stack(values[::-1] if layer.go_backwards else values, axis=1))
 
 
 @contextlib.contextmanager

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from recipes import caption_report, common, picture_features, translation_text
 
@@ -55,6 +55,6 @@ def probabilities(model, seen, rows):
     found = []
     for row in rows:
         inputs, target = translation_text.teacher_forced(tf.constant(np.asarray(seen)[None]), tf.constant([row]))
-        chances = keras.ops.log_softmax(model(inputs))[0]
-        found.append(float(np.exp(sum(float(chances[t, number]) for t, number in enumerate(target.numpy()[0])))))
+        chances = ops.take_along_axis(ops.log_softmax(model(inputs)), target[..., None], axis=-1)
+        found.append(float(ops.exp(ops.sum(chances))))
     return found

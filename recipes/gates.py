@@ -13,6 +13,7 @@ by its correlation on one half of the text, and what is reported is its correlat
 The default trains next_character.py first, if there is no run of it. Try next: --run RUN --text "…"; --cell gru there.
 """
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -132,8 +133,9 @@ def plot_trackers(found, traces, labels, wanted):
 
 def opened(path):
     """A finished run's folder; without a path the newest of next_character.py, which is trained where there is none."""
-    if path is not None or any(common.Run(p.parent).finished for p in common.RUNS.glob("next_character/*/config.json")):
+    with contextlib.suppress(common.Stop):
         path = path or common.newest(next_character.RECIPE, finished=True)
+    if path is not None:
         return common.Run.open(common.Run(path).config["recipe"], path)
     print("There is no run of next_character.py: training one first.")
     settings = common.defaults(next_character.train)

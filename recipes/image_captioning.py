@@ -91,10 +91,7 @@ def fit(run, parts):
     settings = run.settings
     with common.prepare(settings["seed"], settings["strategy"]):
         texts = [caption_report.plain(text) for row in parts["train"][2].values() for text in row]
-        with common.user_errors():
-            subwords = Subwords.learned(texts, settings["vocabulary"])
-        with common.replacing(run / "subwords.model") as file:
-            file.write(subwords.model)
+        subwords = Subwords.kept(run, texts, settings["vocabulary"])
         rows = {split: caption_inputs.examples(subwords, *parts[split][1:]) for split in ("train", "validation")}
         stream, steps = batches.bucketed(rows["train"], settings["batch_size"], settings["seed"])
         held_out, _ = batches.ordered(rows["validation"], settings["batch_size"])
@@ -146,13 +143,6 @@ def complete(run, data, parts):
     run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, subwords, data, parts["test"], run))
 
 
-def opened(run):
-    """A finished run, its model and its subwords."""
-    run = common.Run.open(RECIPE, run)
-    with common.user_errors():
-        return run, run.model(), Subwords((run / "subwords.model").read_bytes())
-
-
 @app.command()
 def train(
     data: Annotated[
@@ -200,7 +190,7 @@ def evaluate(
     validation: Annotated[bool, typer.Option("--validation", help="Score the validation part instead.")] = False,
 ):
     """Report on the test part again."""
-    run, model, subwords = opened(run)
+    run, model, subwords = translation_text.opened(RECIPE, run)
     split = "validation" if validation else "test"
     searching = {"beam": beam, "length_penalty": length_penalty}
     data = load_data(run.settings)
@@ -215,7 +205,7 @@ def predict(
     length_penalty: LengthPenalty = LENGTH_PENALTY,
 ):
     """Caption pictures, and draw them with their captions; what cannot be read is told and left out."""
-    run, model, subwords = opened(run)
+    run, model, subwords = translation_text.opened(RECIPE, run)
     with common.user_errors():
         pictures = captions.pictures_in(picture)
     arrays, names = caption_inputs.seen(run.settings | {"odd": "skip"}, pictures, sorted(pictures.names))

@@ -90,10 +90,7 @@ def fit(run, data):
     """
     settings, train, validation = run.settings, data.splits["train"], data.splits["validation"]
     with common.prepare(settings["seed"], settings["strategy"]):
-        with common.user_errors():
-            subwords = Subwords.learned([*train["source"], *train["target"]], settings["vocabulary"])
-        with common.replacing(run / "subwords.model") as file:
-            file.write(subwords.model)
+        subwords = Subwords.kept(run, [*train["source"], *train["target"]], settings["vocabulary"])
         rows = [translation_text.examples(subwords, table, settings["longest"]) for table in (train, validation)]
         stream, steps = batches.bucketed(rows[0], settings["batch_size"], settings["seed"])
         held_out, _ = batches.ordered(rows[1], settings["batch_size"])
@@ -144,13 +141,6 @@ def begin(settings, run_dir=None, resume=False):
     """The run's folder and its data, read first, so that wrong input leaves no folder behind."""
     data = load_data(settings)
     return common.Run.begin(RECIPE, settings, data.checksum(), run_dir, resume), data
-
-
-def opened(run):
-    """A finished run, its model and its subwords."""
-    run = common.Run.open(RECIPE, run)
-    with common.user_errors():
-        return run, run.model(), Subwords((run / "subwords.model").read_bytes())
 
 
 @app.command()
@@ -223,7 +213,7 @@ def evaluate(
     validation: Annotated[bool, typer.Option("--validation", help="Score the validation part instead.")] = False,
 ):
     """Report on the test part again."""
-    run, model, subwords = opened(run)
+    run, model, subwords = translation_text.opened(RECIPE, run)
     data, split = load_data(run.settings), "validation" if validation else "test"
     searching = {"beam": beam, "length_penalty": length_penalty, "coverage_penalty": coverage_penalty}
     evaluate_model(model, subwords, data, run, split, **searching)
@@ -239,7 +229,7 @@ def predict(
     coverage_penalty: CoveragePenalty = 0.0,
 ):
     """Translate sentences, and draw what was attended to."""
-    run, model, subwords = opened(run)
+    run, model, subwords = translation_text.opened(RECIPE, run)
     searching = translation_text.search(model, beam, length_penalty, coverage_penalty, run.settings["longest"])
     for number, sentence in common.typed("sentence", text, file):
         beams = translation_text.translate(searching, subwords, [sentence])[0]

@@ -12,6 +12,7 @@ from recipes import batches, common, decoding
 
 BEAM, LENGTH_PENALTY = 5, 1.0
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+FILE = "subwords.model"  # in a run's folder
 
 
 class Subwords:
@@ -48,6 +49,15 @@ class Subwords:
         )
         return cls(model.getvalue())
 
+    @classmethod
+    def kept(cls, run, sentences, vocabulary):
+        """Learned from sentences, and written into the run's folder, where `opened` finds them."""
+        with common.user_errors():
+            subwords = cls.learned(sentences, vocabulary)
+        with common.replacing(run / FILE) as file:
+            file.write(subwords.model)
+        return subwords
+
     def __len__(self):
         return self._pieces.get_piece_size()
 
@@ -67,6 +77,13 @@ class Subwords:
 
 def _until_end(row):
     return row[: row.index(END)] if END in row else row
+
+
+def opened(recipe, run):
+    """A recipe's finished run, its model and its subwords."""
+    run = common.Run.open(recipe, run)
+    with common.user_errors():
+        return run, run.model(), Subwords((run / FILE).read_bytes())
 
 
 def examples(subwords, table, longest):
