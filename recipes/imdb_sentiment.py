@@ -174,6 +174,7 @@ def publish(
     once = {"test_accuracy_seeds_averaged": np.mean((mean > 0.5) == test["label"])}
     once |= {name: value for name, value in runs[0][1].items() if name.startswith("accuracy_")}
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
+    command += f" --pretrained {pretrained}" if pretrained else ""
     rows = [(seed, m["minutes"], {"test_accuracy": m["test_accuracy"]}) for seed, (_, m) in enumerate(runs)]
     beside = UNLABELLED if pretrained else PUBLISHED
     print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))

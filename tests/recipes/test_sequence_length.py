@@ -1,5 +1,6 @@
 """The comparison of memories from the command line, and its parts."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -7,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from datasets import reviews
 from recipes import common, sequence_length
 
+ONE = {"accuracy": 0.75, "minutes": 0.1, "weights": 300}
 SMALL = "--lengths 5,12 --delays 2,3 --parameters 300 --epochs 1 --recall-epochs 1 --batch-size 256".split()
 
 
@@ -44,6 +47,7 @@ def test_stopped_and_resumed(call, capsys, monkeypatch):
     [
         (["--lengths", "10,many"], "whole numbers with commas"),
         (["--lengths", "1,5"], "2 or more"),
+        (["--lengths", ""], "whole numbers with commas"),
         (["--cells", "simple,elman"], "Received: elman"),
         (["--lengths", "5,500"], "Only 0 reviews of the train part have 500 words"),
     ],
@@ -92,6 +96,19 @@ def test_reach_ends_where_recall_first_fails():
     assert reached(1, 0.9, 0.5, 0.95) == 10
     assert reached(0.2, 1, 1, 1) == 0
     assert reached(1, 1, 1, 1) == 40
+
+
+def test_published_without_recall(call, monkeypatch, capsys):
+    small = dict(zip(("lengths", "delays", "parameters", "epochs"), ("5,9,12", "", 300, 1)))
+    monkeypatch.setattr(
+        sequence_length, "VARIANTS", {"imdb": small | {"data": reviews.GENERATED, "cells": "simple,lstm"}}
+    )
+    monkeypatch.setattr(sequence_length, "one", lambda key, *_: dict(zip(sequence_length.KEYS, key)) | ONE)
+    assert call("publish", "--output", ".") == 0
+    found = json.loads(Path("sequence_length.imdb.json").read_text())
+    assert set(found["metrics"]) == {f"reviews_{cell}_{n}" for cell in ("simple", "lstm") for n in (5, 12)}
+    assert found["metrics"]["reviews_lstm_12"]["values"] == [0.75] * 3 and len(found["details"]) == 18
+    assert "recalls" not in capsys.readouterr().out
 
 
 def test_verify(call, capsys):
