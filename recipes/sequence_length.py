@@ -178,7 +178,7 @@ def begin(settings, run_dir=None, resume=False):
 
 
 def complete(run, parts, vocabulary):
-    """Every training that the run's folder does not hold yet, then the report; returns the table of all."""
+    """Every training that the run's folder does not hold yet, then the report."""
     settings, path = run.settings, run / "runs.csv"
     lengths, delays = numbers(settings["lengths"]), delays_of(settings)
     print(f"If this is stopped, the same command with --resume --run-dir {run.path} goes on.")
@@ -194,9 +194,7 @@ def complete(run, parts, vocabulary):
                 pd.DataFrame(rows).to_csv(file, index=False)
             shown = "{experiment:8}{cell:14} length {length:5}  seed {seed}  {accuracy:7.1%}  {minutes:5.1f} minutes"
             print(f"{number:4} of {len(keys)}  " + shown.format(**rows[-1]), flush=True)
-    table = pd.DataFrame(rows)
-    run.write_json("metrics.json", report(run, table))
-    return table
+    run.write_json("metrics.json", report(run, pd.DataFrame(rows)))
 
 
 def report(run, table):
@@ -235,8 +233,8 @@ def plot(table):
         axis.set(xscale="log", xlabel="length", title=title, ylim=(0, 1.03))
         axis.set_xticks(sorted({*rows["length"]}), sorted({*rows["length"]}))
         axis.minorticks_off()
+        axis.legend()
     axes[0, 0].set_ylabel("accuracy: mean, least and greatest")
-    axes[0, -1].legend()
     return figure
 
 
@@ -279,8 +277,10 @@ def publish(
     "imdb" is what the lecture notes ask for, and leaves few reviews; "imdb-200-words" takes those of 200 words or more.
     """
     settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir, "seeds": 3} | VARIANTS[variant]
-    run_dir = common.RUNS / RECIPE / f"published-{variant}"
-    table, runs = complete(*begin(settings, run_dir, resume=True)), []
+    run = common.Run(common.RUNS / RECIPE / f"published-{variant}")
+    if not run.finished:
+        complete(*begin(settings, run.path, resume=True))
+    table, runs = pd.read_csv(run / "runs.csv"), []
     ends = numbers(settings["lengths"])[0], numbers(settings["lengths"])[-1]
     for seed, rows in table.groupby("seed"):
         shown = rows[rows["length"].isin(ends).where(rows["experiment"] == "reviews", rows["length"].isin([20, 100]))]

@@ -104,6 +104,8 @@ def test_published_without_recall(call, monkeypatch, capsys):
         sequence_length, "VARIANTS", {"imdb": small | {"data": reviews.GENERATED, "cells": "simple,lstm"}}
     )
     monkeypatch.setattr(sequence_length, "one", lambda key, *_: dict(zip(sequence_length.KEYS, key)) | ONE)
+    assert call("publish", "--output", "elsewhere") == 0
+    monkeypatch.setattr(sequence_length, "one", None)  # all is done
     assert call("publish", "--output", ".") == 0
     found = json.loads(Path("sequence_length.imdb.json").read_text())
     assert set(found["metrics"]) == {f"reviews_{cell}_{n}" for cell in ("simple", "lstm") for n in (5, 12)}
