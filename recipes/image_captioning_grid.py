@@ -18,7 +18,6 @@ from recipes import captioner, common, image_captioning, results  # isort: skip
 import pandas as pd
 import typer
 
-SHOWN = "bleu1", "bleu4", "cider"
 app = common.command_line(__doc__)
 
 
@@ -36,18 +35,15 @@ def train(
 ):
     """Train all nine and write results/; the default."""
     given = {name: value for name, value in locals().items() if name != "output"}
-    settings, found, minutes = common.defaults(image_captioning.train) | given, {}, 0.0
+    settings, rows = common.defaults(image_captioning.train) | given, []
     for cell in common.BUILT_IN:
         for enters in captioner.ENTERS:
             metrics = one(settings | {"cell": cell, "enters": enters})
-            found |= {f"{name}_{cell}_{enters}": metrics[name] for name in SHOWN}
-            minutes += metrics["minutes"]
-    print(f"\n{pd.Series(found).map('{:.3f}'.format).to_string()}")
-    command, once = "python recipes/image_captioning_grid.py", {"once": found}
-    runs = [(0, minutes, {})]
-    print(
-        results.publish(image_captioning.RECIPE, "grid", command, common.versions(), runs, [], output, **once),
-    )
+            rows.append({"cell": cell, "enters": enters} | metrics)
+    table = pd.DataFrame(rows)
+    print(f"\n{table.to_string(index=False, float_format='{:.3f}'.format)}")
+    command, runs = "python recipes/image_captioning_grid.py", [(0, table["minutes"].sum(), {})]
+    print(results.publish(image_captioning.RECIPE, "grid", command, common.versions(), runs, [], output, table=rows))
 
 
 def one(settings):

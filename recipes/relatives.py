@@ -16,12 +16,13 @@ One seed says little about which of two cells is better: --seeds 3.
 """
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
 
-from recipes import common, feedforward_or_recurrent, gradient_flow, sequence_length  # isort: skip
+from recipes import common, feedforward_or_recurrent, gradient_flow, results, sequence_length  # isort: skip
 
 import keras
 import numpy as np
@@ -30,6 +31,7 @@ import typer
 from matplotlib import pyplot as plt
 
 RECIPE = "relatives"
+PUBLISHED = {"lags": "50,100", "steps": 1200}  # what differs from the default flags
 app = common.command_line(__doc__)
 
 
@@ -66,6 +68,15 @@ def figure(table):
     return drawn
 
 
+def rows_of(settings, seed):
+    """A row for every cell, with what it reached."""
+    bar, rows = keras.utils.Progbar(len(common.CELLS), unit_name="cell"), []
+    for name in common.CELLS:
+        rows.append({"cell": name, "seed": seed} | measured(name, settings | {"seed": seed}))
+        bar.add(1)
+    return rows
+
+
 @app.command()
 def run(
     weights: Annotated[int, typer.Option(min=50, help="Of each cell, about.")] = 3000,
@@ -76,18 +87,37 @@ def run(
 ):
     """Train every cell on every task, draw and write down; the default."""
     settings = {"weights": weights, "lags": sequence_length.numbers(lags), "steps": steps}
-    folder, rows = common.Run.begin(RECIPE, settings | {"seeds": seeds}, "drawn", run_dir), []
-    bar = keras.utils.Progbar(seeds * len(common.CELLS), unit_name="cell")
-    for seed in range(seeds):
-        for name in common.CELLS:
-            rows.append({"cell": name, "seed": seed} | measured(name, settings | {"seed": seed}))
-            bar.add(1)
+    folder = common.Run.begin(RECIPE, settings | {"seeds": seeds}, "drawn", run_dir)
+    rows = [row for seed in range(seeds) for row in rows_of(settings, seed)]
     table = pd.DataFrame(rows)
     means = table.drop(columns="seed").groupby("cell", sort=False).mean()
     print(means.to_string(float_format="{:.4g}".format))
     folder.save_figure(figure(table), "relatives.png")
     folder.write_json("metrics.json", rows)
     print(f"Drawn in {folder / 'relatives.png'}")
+
+
+@app.command()
+def publish(
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings of each, with the seeds 0, 1, ...")] = 3,
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
+):
+    """Train every cell longer, once a seed, and write results/; the same command goes on after a stop."""
+    settings = common.defaults(run) | PUBLISHED
+    settings = {name: settings[name] for name in ("weights", "steps", "lags")}
+    settings["lags"] = sequence_length.numbers(settings["lags"])
+
+    def complete(seed, path):
+        folder, started = common.Run.begin(RECIPE, settings | {"seed": seed}, "drawn", path, resume=True), time.time()
+        rows = rows_of(settings, seed)
+        folder.write_json("metrics.json", {"minutes": (time.time() - started) / 60, "rows": rows})
+
+    found = [metrics for _, metrics in common.once_a_seed(RECIPE, "published", seeds, complete)]
+    table = pd.DataFrame([row for metrics in found for row in metrics["rows"]])
+    table = table.drop(columns="units").melt(["cell", "seed"], var_name="task", value_name="reached")
+    runs = [(seed, metrics["minutes"], {}) for seed, metrics in enumerate(found)]
+    command, records = f"python recipes/{RECIPE}.py publish --seeds {seeds}", table.to_dict("records")
+    print(results.publish(RECIPE, "tasks", command, common.versions(), runs, [], output, table=records))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,21 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
+MATRICES = {  # results that README shows as a table of their own: what stands in its lines, its columns and its cells
+    "sequence_length.imdb": (["experiment", "cell"], "length", "accuracy"),
+    "sequence_length.imdb-200-words": (["cell"], "length", "accuracy"),
+    "relatives.tasks": (["cell"], "task", "reached"),
+    "translation.grid": (["cell"], "attention", "bleu_lc_tok"),
+    "image_captioning.grid": (["cell"], "enters", "cider"),
+}
 BEGIN, END = "<!-- {}: made by recipes/results.py -->\n", "<!-- end of {} -->\n"
 
 
 def publish(
-    recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None, once=(), details=None
+    recipe, variant, command, versions, runs, published, folder=ROOT / "results", intervals=None, once=(), **more
 ):
     """Write results/RECIPE.VARIANT.json.
 
@@ -27,7 +35,7 @@ def publish(
         published: dicts of name, metric, value and source, to stand beside.
         intervals: by metric, the two ends of a 95 % interval.
         once: metrics, by name, that belong to no one training.
-        details: what else the file is to hold, beside what README's table shows.
+        more: what else the file is to hold; "table", of records, for a file that MATRICES names.
 
     Returns the path of the file.
     """
@@ -50,7 +58,7 @@ def publish(
         "minutes": [round(m, 2) for m in minutes],
         "metrics": summaries,
         "published": published,
-    } | ({"details": details} if details else {})
+    } | more
     path = Path(folder) / f"{recipe}.{variant}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
@@ -87,12 +95,14 @@ def machine():
 
 
 def table(folder=ROOT / "results"):
-    """The Markdown table of every published result."""
+    """The Markdown table of the published results that have no table of their own."""
     lines = [
         "| recipe | variant | measure | reached: mean ± sd | published | seeds | minutes each | machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for path in sorted(Path(folder).glob("*.*.json")):  # a recipe's; a benchmark's file has no variant
+        if path.stem in MATRICES:
+            continue
         result = json.loads(path.read_text())
         for name, metric in result["metrics"].items():
             beside = [f"{p['value']} ({p['name']}; {p['source']})" for p in result["published"] if p["metric"] == name]
@@ -113,6 +123,24 @@ def table(folder=ROOT / "results"):
 def _spread(metric):
     spread = "" if metric["sd"] is None else f" ± {metric['sd']:.2g}"
     return spread + (" [{:.3f}, {:.3f}]".format(*metric["interval"]) if "interval" in metric else "")
+
+
+def matrix(name, folder=ROOT / "results"):
+    """The Markdown table of a result that MATRICES names: means over the seeds, and standard deviations if several."""
+    index, columns, value = MATRICES[name]
+    records = pd.DataFrame(json.loads((Path(folder) / f"{name}.json").read_text())["table"])
+    means, spreads = (records.pivot_table(value, index, columns, kind, sort=False) for kind in ("mean", "std"))
+    lines = [f"| {', '.join(index)} | " + " | ".join(map(str, means)) + " |", "|---" * (1 + means.shape[1]) + "|"]
+    for row, values in means.iterrows():
+        cells = [_cell(mean, spreads.get(column, {}).get(row)) for column, mean in values.items()]
+        lines.append(f"| {row if isinstance(row, str) else ', '.join(row)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(mean, spread):
+    if np.isnan(mean):
+        return "–"
+    return f"{mean:.3g}" + ("" if spread is None or np.isnan(spread) else f" ± {spread:.2g}")
 
 
 def speed_table(path=ROOT / "results" / "recurrent_speed.json"):
@@ -136,7 +164,15 @@ def readme_with(text, name, rows):
     return before + BEGIN.format(name) + rows + END.format(name) + after
 
 
+def readme(text, folder=ROOT / "results"):
+    """README's text with every table as the results have it."""
+    text = readme_with(text, "results", table(folder))
+    for name in MATRICES:
+        if (Path(folder) / f"{name}.json").exists():
+            text = readme_with(text, name, matrix(name, folder))
+    return readme_with(text, "speed", speed_table())
+
+
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    text = readme_with(readme.read_text(), "results", table())
-    readme.write_text(readme_with(text, "speed", speed_table()))
+    path = ROOT / "README.md"
+    path.write_text(readme(path.read_text()))

@@ -286,9 +286,12 @@ def publish(
         shown = rows[rows["length"].isin(ends).where(rows["experiment"] == "reviews", rows["length"].isin([20, 100]))]
         names = shown["experiment"] + "_" + shown["cell"] + "_" + shown["length"].astype(str)
         runs.append((seed, rows["minutes"].sum(), dict(zip(names, shown["accuracy"]))))
-    details = table.round(4).to_dict("records")
     command = f"python recipes/{RECIPE}.py publish --variant {variant}"
-    print(results.publish(RECIPE, variant, command, common.versions(), runs, [], output, details=details))
+    print(
+        results.publish(
+            RECIPE, variant, command, common.versions(), runs, [], output, table=table.round(4).to_dict("records")
+        )
+    )
 
 
 @app.command()

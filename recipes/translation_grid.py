@@ -20,7 +20,6 @@ import pandas as pd
 import typer
 
 SAME = {"data": "multi30k", "direction": "de-en"}
-SHOWN = "bleu", "bleu_lc_tok"
 app = common.command_line(__doc__)
 
 
@@ -38,22 +37,20 @@ def train(
     given = {"data": data, "direction": direction, "data_dir": data_dir, "epochs": epochs}
     settings = common.defaults(translation.train) | given | {"units": units, "embedding": embedding}
     language = translation.load_data(settings).languages[1]
-    found, curves, minutes = {}, {}, 0.0
+    rows, curves = [], {}
     for cell in common.BUILT_IN:
         for attention in encoder_decoder.SCORES:
             run, metrics = one(settings | {"cell": cell, "attention": attention})
-            found |= {f"{name}_{cell}_{attention}": metrics[name] for name in SHOWN}
-            minutes += metrics["minutes"]
+            rows.append({"cell": cell, "attention": attention} | metrics)
             curves[f"{cell}, {attention}"] = translation.curve(run, language)
     folder = common.Run(common.RUNS / translation.RECIPE)
     folder.save_figure(translation_report.plot_by_length(curves), "bleu_by_length.png")
-    print(f"\n{pd.Series(found).map('{:.2f}'.format).to_string()}\nDrawn in {folder / 'bleu_by_length.png'}")
-    details = {name: curve.round(2).to_dict("index") for name, curve in curves.items()}
-    kept = {"once": found, "details": details}
+    table = pd.DataFrame(rows)
+    print(f"\n{table.to_string(index=False, float_format='{:.2f}'.format)}\nDrawn in {folder / 'bleu_by_length.png'}")
+    kept = {"table": rows, "curves": {name: curve.round(2).to_dict("index") for name, curve in curves.items()}}
+    runs = [(0, table["minutes"].sum(), {})]
     command = "python recipes/translation_grid.py"
-    print(
-        results.publish(translation.RECIPE, "grid", command, common.versions(), [(0, minutes, {})], [], output, **kept)
-    )
+    print(results.publish(translation.RECIPE, "grid", command, common.versions(), runs, [], output, **kept))
 
 
 def one(settings):

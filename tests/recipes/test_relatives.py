@@ -3,13 +3,21 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from recipes import common, feedforward_or_recurrent, relatives
 
 
-def test_run_writes_and_draws(call, capsys, monkeypatch):
+@pytest.fixture
+def few(monkeypatch):
+    """Two cells."""
     monkeypatch.setattr(feedforward_or_recurrent, "TESTED", 100)
-    few = {name: common.CELLS[name] for name in ("norm-simple", "minimal")}
-    monkeypatch.setattr(common, "CELLS", few)
+    cells = {name: common.CELLS[name] for name in ("norm-simple", "minimal")}
+    monkeypatch.setattr(common, "CELLS", cells)
+    return cells
+
+
+def test_run_writes_and_draws(call, capsys, few):
     assert call("--steps", 20, "--weights", 100, "--lags", "4", "--run-dir", "mine") == 0
     rows = json.loads(Path("mine/metrics.json").read_text())
     assert [row["cell"] for row in rows] == [*few]
@@ -19,3 +27,16 @@ def test_run_writes_and_draws(call, capsys, monkeypatch):
     assert rows[0]["recall"] != rows[1]["recall"]
     assert Path("mine/relatives.png").stat().st_size > 10_000
     assert "minimal" in capsys.readouterr().out and relatives.RECIPE == "relatives"
+
+
+def test_published_once_a_seed(call, few, monkeypatch):
+    monkeypatch.setattr(relatives, "PUBLISHED", {"lags": "4,5", "steps": 20, "weights": 100})
+    assert call("publish", "--seeds", 2, "--output", "one") == 0
+    monkeypatch.setattr(relatives, "measured", None)  # the second time nothing is trained
+    assert call("publish", "--seeds", 2, "--output", ".") == 0
+    content = json.loads(Path("relatives.tasks.json").read_text())
+    assert content["seeds"] == [0, 1] and len(content["table"]) == 2 * 2 * 5
+    rows = json.loads(Path("runs/relatives/published-seed1/metrics.json").read_text())["rows"]
+    for row in content["table"]:
+        if row["seed"] == 1:
+            assert row["reached"] == {r["cell"]: r for r in rows}[row["cell"]][row["task"]]

@@ -109,7 +109,7 @@ def test_published_without_recall(call, monkeypatch, capsys):
     assert call("publish", "--output", ".") == 0
     found = json.loads(Path("sequence_length.imdb.json").read_text())
     assert set(found["metrics"]) == {f"reviews_{cell}_{n}" for cell in ("simple", "lstm") for n in (5, 12)}
-    assert found["metrics"]["reviews_lstm_12"]["values"] == [0.75] * 3 and len(found["details"]) == 18
+    assert found["metrics"]["reviews_lstm_12"]["values"] == [0.75] * 3 and len(found["table"]) == 18
     assert "recalls" not in capsys.readouterr().out
 
 

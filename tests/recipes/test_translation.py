@@ -117,10 +117,10 @@ def test_grid(call, few, capsys, monkeypatch):
         common.main(translation_grid.app)
     assert not caught.value.code
     result = json.loads(Path("translation.grid.json").read_text())
-    for attention in ("none", "multiplicative"):
+    for row, attention in zip(result["table"], ("none", "multiplicative"), strict=True):
         metrics = json.loads(Path(f"runs/translation/grid-gru-{attention}-seed0/metrics.json").read_text())
-        assert result["metrics"][f"bleu_gru_{attention}"]["mean"] == pytest.approx(metrics["bleu"], abs=1e-5)
-        curve = result["details"][f"gru, {attention}"]
+        assert row == {"cell": "gru", "attention": attention} | metrics
+        curve = result["curves"][f"gru, {attention}"]
         assert sum(row["sentences"] for row in curve.values()) == 40
     assert Path("runs/translation/bleu_by_length.png").stat().st_size > 5000
 
