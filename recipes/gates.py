@@ -8,7 +8,9 @@ Shape:  whatever the run's network is.
 
 Karpathy, Johnson & Li (2015, "Visualizing and Understanding Recurrent Networks") found units that count a line's
 characters or remember an open quotation mark. With hundreds of units some go with anything by chance; so each is chosen
-by its correlation on one half of the text, and what is reported is its correlation on the other half.
+by its correlation on one half of the text, and what is reported is its correlation on the other half. Beside it stands
+how well all states together tell the same, weighted by a ridge regression on the first half: what the network knows
+need not sit in one unit.
 
 The default trains next_character.py first, if there is no run of it. Try next: --run RUN --text "…"; --cell gru there.
 """
@@ -33,6 +35,7 @@ from layers.trace import trace
 RECIPE = "gates"
 REVIEWS = "imdb_sentiment", "star_rating"
 DRAWN, ROWS = 80, 40  # timesteps and units of a heat map
+RIDGE = 0.1  # of the states' mean square
 app = common.command_line(__doc__)
 
 
@@ -82,6 +85,16 @@ def correlations(values, wanted):
     return np.divide(wanted @ values, size, out=np.zeros_like(size), where=size > 0)
 
 
+def together(traces, series):
+    """The correlation in the second half of a series with all states, weighted by a ridge regression on the first."""
+    states = np.concatenate([values for (_, name), values in traces.items() if name in ("h", "c")], axis=1)
+    states, half = states - states.mean(0), len(series) // 2
+    squares = states[:half].T @ states[:half]
+    ridge = RIDGE * np.trace(squares) / len(squares) * np.eye(len(squares))
+    weights = np.linalg.solve(squares + ridge, states[:half].T @ (series[:half] - series[:half].mean()))
+    return float(correlations(states[half:] @ weights[:, None], series[half:])[0])
+
+
 def trackers(traces, wanted):
     """For each series the unit that goes with it best in the first half, and its correlation in the second."""
     found = []
@@ -93,6 +106,7 @@ def trackers(traces, wanted):
         there = correlations(traces[key][half:, unit : unit + 1], series[half:])[0]
         found.append({"tracks": name, "layer": key[0], "of": key[1], "unit": unit})
         found[-1] |= {"first_half": float(best[key][unit]), "second_half": float(there)}
+        found[-1]["together"] = together(traces, series)
     return found
 
 
@@ -125,7 +139,7 @@ def plot_trackers(found, traces, labels, wanted):
         )
         axis.plot(traces[row["layer"], row["of"]][-2 * DRAWN :, row["unit"]], "C3", linewidth=1)
         what = f"{row['tracks']}: {row['of']} of unit {row['unit']} in {row['layer']}"
-        axis.set_title(f"{what}, correlation {row['second_half']:.2f}", fontsize=10)
+        axis.set_title(f"{what}, correlation {row['second_half']:.2f}; all: {row['together']:.2f}", fontsize=10)
         axis.set(xticks=range(len(shown)), xlim=(-0.5, len(shown) - 0.5))
         axis.set_xticklabels(shown, fontsize=7, rotation=0 if max(map(len, shown)) == 1 else 90)
     return figure
@@ -168,7 +182,8 @@ def run(
     print(f"\n{len(labels)} timesteps, {sum(v.shape[1] for v in traces.values())} gates and states of units")
     for row in found:
         where = f"{row['of']} of unit {row['unit']}, {row['layer']}"
-        print(f"    {row['tracks']:24}{where:32}{row['first_half']:6.2f} where chosen, {row['second_half']:.2f} later")
+        judged = "{first_half:6.2f} where chosen, {second_half:.2f} later; all states {together:.2f}".format(**row)
+        print(f"    {row['tracks']:24}{where:32}{judged}")
     if found:
         folder.save_figure(plot_trackers(found, traces, labels, wanted), "trackers.png")
     folder.write_json("metrics.json", found)

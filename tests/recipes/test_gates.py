@@ -34,6 +34,17 @@ def test_a_unit_is_chosen_on_one_half_and_judged_on_the_other():
     assert gates.correlations(np.ones((9, 1)), np.arange(9.0)) == [0]
 
 
+def test_all_states_together_tell_what_no_unit_does():
+    """The series is a sum over thirty states, each of which has little of it; gates are not looked at."""
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(600, 30))
+    series = (states.sum(axis=1) > 0).astype(float)
+    traces = {("memory", "h"): states[:, :15], ("memory", "c"): states[:, 15:], ("memory", "f"): series[:, None]}
+    assert 0.7 < gates.together(traces, series) < 0.85  # at most √(2/π) for the sign of a normal sum
+    assert np.abs(gates.correlations(states, series)).max() < 0.3
+    assert abs(gates.together(traces, rng.normal(size=600))) < 0.2
+
+
 def test_the_default_trains_and_reads_characters(call, monkeypatch, capsys):
     monkeypatch.setattr(characters, "SIZE", 60_000)
     small = {"units": 6, "epochs": 1, "window": 50, "batch_size": 16}
