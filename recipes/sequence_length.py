@@ -281,9 +281,10 @@ def publish(
     if not run.finished:
         complete(*begin(settings, run.path, resume=True))
     table, runs = pd.read_csv(run / "runs.csv"), []
-    ends = numbers(settings["lengths"])[0], numbers(settings["lengths"])[-1]
+    lengths = numbers(settings["lengths"])
     for seed, rows in table.groupby("seed"):
-        shown = rows[rows["length"].isin(ends).where(rows["experiment"] == "reviews", rows["length"].isin([20, 100]))]
+        ends = rows["length"].isin([lengths[0], lengths[-1]])
+        shown = rows[ends.where(rows["experiment"] == "reviews", rows["length"].isin([20, 100]))]
         names = shown["experiment"] + "_" + shown["cell"] + "_" + shown["length"].astype(str)
         runs.append((seed, rows["minutes"].sum(), dict(zip(names, shown["accuracy"]))))
     command = f"python recipes/{RECIPE}.py publish --variant {variant}"

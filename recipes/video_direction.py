@@ -48,8 +48,7 @@ SHAPES = {
     "square": np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]),
     "cross": np.array([(-2, 0), (-1, 0), (0, 0), (1, 0), (2, 0), (0, -2), (0, -1), (0, 1), (0, 2)]),
 }
-UNTAUGHT = "cnn-lstm untaught"
-NETWORKS = "one-frame", UNTAUGHT, "cnn-lstm", "conv-simple", "conv-lstm"
+NETWORKS = "one-frame", "cnn-lstm untaught", "cnn-lstm", "conv-simple", "conv-lstm"
 QUESTIONS = {"direction": len(STEPS), "speed": len(SPEEDS), "passing": 2}
 PICTURES, LESSONS = 8000, 3  # single pictures, new in each lesson, from which the CNN learns where things are
 app = common.command_line(__doc__)
