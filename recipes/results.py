@@ -90,8 +90,9 @@ def machine():
     if Path("/proc/cpuinfo").exists():
         names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
         cpu = names[0].split(":")[1].strip() if names else cpu
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # what taskset left us
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {"cores": os.cpu_count(), "cpu": cpu, "memory_gib": round(memory)}
+    return {"cores": cores, "cpu": cpu, "memory_gib": round(memory)}
 
 
 def table(folder=ROOT / "results"):
@@ -114,7 +115,7 @@ def table(folder=ROOT / "results"):
                 "<br>".join(beside) or "–",
                 len(result["seeds"]),
                 f"{np.mean(result['minutes']):.1f}",
-                f"{result['machine']['cores']} cores, {result['machine']['cpu']}",
+                f"{result['machine']['cores']} core{'s' * (result['machine']['cores'] > 1)}, {result['machine']['cpu']}",
             ]
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
