@@ -115,10 +115,14 @@ def table(folder=ROOT / "results"):
                 "<br>".join(beside) or "–",
                 len(result["seeds"]),
                 f"{np.mean(result['minutes']):.1f}",
-                f"{result['machine']['cores']} core{'s' * (result['machine']['cores'] > 1)}, {result['machine']['cpu']}",
+                _machine(**result["machine"]),
             ]
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _machine(cores, cpu, **_):
+    return f"{cores} {'core' if cores == 1 else 'cores'}, {cpu}"
 
 
 def _spread(metric):

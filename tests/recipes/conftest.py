@@ -4,6 +4,7 @@ import importlib
 import sys
 
 import pytest
+import tensorflow as tf
 
 from recipes import common
 
@@ -25,3 +26,11 @@ def call(request, tmp_path, monkeypatch):
         return caught.value.code or 0
 
     return run
+
+
+@pytest.fixture
+def eagerly():
+    """No graphs: where a network is tiny and is trained for a few steps, most of the time goes into tracing them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -163,7 +163,7 @@ def test_probabilities_are_those_of_the_beams(few):
     np.testing.assert_allclose(caption_inputs.probabilities(model, seen[0], rows), np.exp(scores[0]), rtol=1e-4)
 
 
-def test_publish_and_grid(call, few, capsys, monkeypatch):
+def test_publish_and_grid(call, few, eagerly, capsys, monkeypatch):
     quick = {"units": 8, "embedding": 8, "epochs": 1, "vocabulary": 350}
     monkeypatch.setitem(recipe.VARIANTS, "same-vector", quick | {"enters": "same-vector"})
     for _ in range(2):

@@ -49,7 +49,7 @@ def test_train_evaluate_predict(call, few, capsys, monkeypatch):
     np.testing.assert_allclose(raw, review_classifier.outputs(model, texts), atol=1e-5)
 
 
-def test_odd_texts(call, few, capsys):
+def test_odd_texts(call, few, eagerly, capsys):
     assert call("--run-dir", "mine", *SMALL, "--words", 50, "--bigrams", 30) == 0
     capsys.readouterr()
     Path("odd.txt").write_text("the plot was great " * 2500 + "\n\nこの映画は素晴らしい\n...\n", encoding="utf-8")
@@ -76,7 +76,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing_behind(call, few, capsys):
     assert not Path("runs").exists()
 
 
-def test_resumed_ends_with_the_same_weights(call, few, monkeypatch):
+def test_resumed_ends_with_the_same_weights(call, few, eagerly, monkeypatch):
     assert call("--run-dir", "whole", *SMALL, "--epochs", 2) == 0
     save, seen = training.Checkpoint.write_history, []
 
@@ -94,7 +94,7 @@ def test_resumed_ends_with_the_same_weights(call, few, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-def test_published_once_and_gone_on_with(call, monkeypatch, capsys):
+def test_published_once_and_gone_on_with(call, eagerly, monkeypatch, capsys):
     small = {"units": 3, "embedding": 4, "epochs": 1, "batch_size": 64, "words": 12}
     monkeypatch.setattr(imdb_sentiment, "VARIANTS", {"quick": small, "pretrained": small})
     Path("imdb").mkdir()

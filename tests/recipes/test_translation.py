@@ -95,7 +95,7 @@ def defaults(options, run_dir):
     return common.defaults(translation.train) | given | {"run_dir": run_dir}
 
 
-def test_publish_once_a_seed_and_again(call, few, capsys, monkeypatch):
+def test_publish_once_a_seed_and_again(call, few, eagerly, capsys, monkeypatch):
     quick = {"units": 8, "embedding": 8, "epochs": 1, "vocabulary": 400}
     monkeypatch.setitem(translation.VARIANTS, "de-en.none", quick | {"attention": "none"})
     for _ in range(2):
@@ -108,7 +108,7 @@ def test_publish_once_a_seed_and_again(call, few, capsys, monkeypatch):
     assert capsys.readouterr().out.count("If this is stopped") == 2  # the second time nothing is trained
 
 
-def test_grid(call, few, capsys, monkeypatch):
+def test_grid(call, few, eagerly, capsys, monkeypatch):
     monkeypatch.setattr(common, "BUILT_IN", {"gru": common.BUILT_IN["gru"]})
     monkeypatch.setattr(encoder_decoder, "SCORES", {"none": None, "multiplicative": "general"})
     options = ["--data", "grammar", "--epochs", 1, "--units", 8, "--embedding", 8, "--output", "."]
