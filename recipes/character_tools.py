@@ -16,6 +16,10 @@ from layers.trace import trace
 from recipes import common
 
 SHOWN = 5  # of the characters that are expected next
+MEANINGS = {
+    **{"i": "input gate", "f": "forget gate", "o": "output gate", "c̃": "candidate", "c": "cell state", "φ(c)": "cell state, squashed"},
+    **{"z": "update gate", "r": "reset gate", "h̃": "candidate", "h": "hidden state, the output"},
+}
 VISIBLE = {"\n": "⏎", " ": "␣", "\t": "⇥"}
 
 
@@ -171,16 +175,26 @@ def worked(model, word, context):
 
 
 def plot_worked(word, context, chances, gates):
-    figure, axes = plt.subplots(1, len(gates) + 1, figsize=(2.2 * (len(gates) + 1), 3.2), layout="constrained")
-    kept = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1}
-    for axis, (name, values) in zip(axes, gates.items()):
-        axis.imshow(values, **kept)
-        axis.set(title=name, xlabel="unit", xticks=[], yticks=range(len(context)), yticklabels=[*context])
-        for (t, unit), value in np.ndenumerate(values):
-            axis.text(unit, t, f"{value:.1f}", ha="center", va="center", fontsize=7)
-    axes[-1].imshow(chances[:, 1:], cmap="Greens", vmin=0, vmax=1)
-    axes[-1].set(title="next", xticks=range(len(word)), xticklabels=[*word], yticks=range(len(context)))
-    axes[-1].set_yticklabels([*context])
-    for (t, i), value in np.ndenumerate(chances[:, 1:]):
-        axes[-1].text(i, t, f"{value:.2f}", ha="center", va="center", fontsize=7)
+    """A table in colours for each gate and state, a row for each character read; the last: what is expected next."""
+    columns = -(-(len(gates) + 1) // 2)
+    figure, axes = plt.subplots(2, columns, figsize=(2.6 * columns, 5), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(gates) + 1 :]:
+        axis.axis("off")
+    for axis, (name, values) in zip(axes.flat, gates.items()):
+        title = f"{name}: {MEANINGS[name]}" if name in MEANINGS else name
+        _table(axis, values, context, range(1, values.shape[1] + 1), title, cmap="RdBu_r", vmin=-1, vmax=1)
+        axis.set_xlabel("unit")
+    title = "probability of the next"
+    _table(axes.flat[len(gates)], chances[:, 1:], context, word, title, cmap="Greens", vmin=0, vmax=1)
+    figure.suptitle(f"Having read {', '.join(context)}: each row one timestep")
     return figure
+
+
+def _table(axis, values, rows, columns, title, **colours):
+    axis.imshow(values, aspect="auto", **colours)
+    axis.set(title=title, xticks=range(len(columns)), yticks=range(len(rows)))
+    axis.set_xticklabels(columns)
+    axis.set_yticklabels(rows)
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if abs(value) > 0.6 else "black"
+        axis.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9)
