@@ -16,10 +16,9 @@ from layers.trace import trace
 from recipes import common
 
 SHOWN = 5  # of the characters that are expected next
-MEANINGS = {
-    **{"i": "input gate", "f": "forget gate", "o": "output gate", "c̃": "candidate", "c": "cell state", "φ(c)": "cell state, squashed"},
-    **{"z": "update gate", "r": "reset gate", "h̃": "candidate", "h": "hidden state, the output"},
-}
+GATES = {"i": "input gate", "f": "forget gate", "o": "output gate", "z": "update gate", "r": "reset gate"}
+STATES = {"c": "cell state", "φ(c)": "cell state, squashed", "h": "hidden state, the output"}
+MEANINGS = GATES | STATES | {"c̃": "candidate", "h̃": "candidate"}
 VISIBLE = {"\n": "⏎", " ": "␣", "\t": "⇥"}
 
 
