@@ -149,7 +149,7 @@ def train(
 @app.command("example")
 def example_(cell: common.Cell = "lstm", run_dir: common.RunDir = None):
     """The four letters: train until p follows hel for certain, and print and draw every gate."""
-    run = common.Run.begin(RECIPE, {"cell": cell}, WORD, run_dir)
+    run = common.Run.begin(f"{RECIPE}_example", {"cell": cell}, WORD, run_dir)  # has no text to go on with
     model = example(cell)
     chances, gates = character_tools.worked(model, WORD, CONTEXT)
     run.save_figure(character_tools.plot_worked(WORD, CONTEXT, chances, gates), "example.png")

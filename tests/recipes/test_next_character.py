@@ -51,8 +51,10 @@ def test_example_is_learnt_to_certainty_and_shows_every_gate(call, capsys):
     assert said.count("    f ") == 3 and "h = [1 0 0 0]" in said
     assert json.loads(Path("mine/metrics.json").read_text())["P(p | hel)"] > 0.99
     assert Path("mine/example.png").stat().st_size > 20_000
-    assert call("example", "--cell", "gru", "--run-dir", "other") == 0
+    assert call("example", "--cell", "gru") == 0
     assert capsys.readouterr().out.count("    z ") == 3
+    assert call("sample") == 2  # the newest run is one that has learned a text
+    assert "No finished run" in capsys.readouterr().err
 
 
 def test_a_stopped_training_goes_on_to_the_same_bits(call, little, monkeypatch):
