@@ -121,7 +121,7 @@ def figure(table, settings):
         axis.set_xticks(places, names, fontsize=8)
         axis.set(title=task, ylim=(0.4, 1.01))
     axes[0].set_ylabel("accuracy; dotted: the commoner answer, always")
-    axes[0].legend(loc="lower right")
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return drawn
 
 

@@ -155,7 +155,7 @@ def figure(flow, errors, curves):
         for name, share in shares.items():
             back = np.arange(len(share))[::-1]
             axis.plot(back, np.maximum(share, 1e-12), label=name)
-        axis.set(yscale="log", ylim=(1e-12, 1e6), xlabel="steps back from the end", title=titles[panel])
+        axis.set(yscale="log", ylim=(1e-12, 1e8), xlabel="steps back from the end", title=titles[panel])
         axis.set_ylabel("‖∂L/∂h_t‖, share of the last")
         axis.axhline(1, color="0.8", linewidth=0.8)
         axis.legend(fontsize=8)
@@ -163,13 +163,14 @@ def figure(flow, errors, curves):
     for name, by_lag in errors.items():
         reach.plot([*by_lag], [*by_lag.values()], ".-", label=name)
     reach.axhline(GUESS, color="0.5", linestyle=":", label="who always says 1")
-    reach.set(yscale="log", xlabel="timesteps", ylabel="squared error", title="the adding problem, after training")
+    title = "the adding problem, after training"
+    reach.set(yscale="log", ylim=(1e-5, 1), xlabel="timesteps", ylabel="squared error", title=title)
     for name, curve in curves.items():
         loss.plot(SMOOTH * np.arange(1, len(curve) + 1), np.where(np.isfinite(curve), curve, np.nan), label=name)
-    title = "simple cell, radius 1.5, 20 steps, plain gradient descent"
+    title = "simple cell, radius 1.5, gradient descent"
     loss.set(yscale="log", ylim=(0.05, 1e4), xlabel="step of training", ylabel="squared error", title=title)
-    for axis in (reach, loss):
-        axis.legend(fontsize=8)
+    reach.legend(fontsize=8, loc="lower right")
+    loss.legend(fontsize=8)
     return drawn
 
 
