@@ -1,9 +1,10 @@
 """What the units of a trained network do: every gate and state over time, and units that track something.
 
-In:     a text, which a run of next_character.py, imdb_sentiment.py or star_rating.py reads as it was trained to.
+In:     what a run of next_character.py, imdb_sentiment.py, star_rating.py, translation.py (its encoder) or
+        stock_prices.py reads as it was trained to: a text, or the days of the test part.
 Out:    gates and states, by layer and name, each (timesteps, units); heat maps; and for each of these the unit that
         goes with it best: whether the text is inside quotation marks, inside brackets, behind a "not" in its sentence,
-        how far into its line it is, and whether a word ends.
+        how far into its line it is, and whether a word ends; of days what they brought.
 Shape:  whatever the run's network is.
 
 Karpathy, Johnson & Li (2015, "Visualizing and Understanding Recurrent Networks") found units that count a line's
@@ -25,6 +26,7 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
 
 from recipes import character_tools, common, next_character, review_text  # isort: skip
+from recipes import stock_prices, translation, translation_text  # isort: skip
 
 import numpy as np
 import typer
@@ -34,7 +36,6 @@ from datasets import characters
 from layers.trace import trace
 
 RECIPE = "gates"
-REVIEWS = "imdb_sentiment", "star_rating"
 DRAWN, ROWS = 80, 40  # timesteps and units of a heat map
 RIDGE = 0.1  # of the states' mean square
 app = common.command_line(__doc__)
@@ -54,29 +55,73 @@ def tracked(text):
     return {name: values for name, values in found.items() if values.std() > 0}
 
 
-def read(run, text):
-    """A network reads a text: traces by layer and name, (timesteps, units), the timesteps' labels, and `tracked`."""
-    recipe, model = run.config["recipe"], run.model()
-    if recipe == next_character.RECIPE:
-        labels, joined = [*text], text
-        character_tools.forget(model)
-        ids = characters.numbers(text, character_tools.alphabet(run))
-    elif recipe in REVIEWS:
-        ids = review_text.numbers(model.get_layer("tokenizer"), [text])[0]
-        labels = review_text.words([text]).numpy()[0].decode().split()[-len(ids) :]
-        model, joined = model.get_layer("network"), " ".join(labels)
-    else:
-        raise common.Stop(f"Runs of {', '.join((next_character.RECIPE, *REVIEWS))} can be read. Received: {recipe}")
+def at_ends(labels):
+    """`tracked` of a text in pieces, at the last character of each: (pieces,)."""
+    ends = np.cumsum([len(label) for label in labels]) - 1
+    return {name: values[ends] for name, values in tracked("".join(labels)).items()}
+
+
+def read_characters(run, text, timesteps):
+    model = run.model()
+    character_tools.forget(model)
+    text = text or next_character.load_data(run.settings).parts["test"][:timesteps]
+    ids = characters.numbers(text, character_tools.alphabet(run))
+    return model, ids[None], [*text], tracked(text)
+
+
+def read_review(run, text, timesteps):
+    model, text = run.model(), needed(text)
+    ids = review_text.numbers(model.get_layer("tokenizer"), [text])[0]
+    words = review_text.words([text]).numpy()[0].decode().split()[-len(ids) :]
+    return model.get_layer("network"), ids[None], words, at_ends([f" {word}" for word in words])
+
+
+def read_sentence(run, text, timesteps):
+    _, model, subwords = translation_text.opened(translation.RECIPE, run.path)
+    ids = subwords.numbers([needed(text)])[0]
+    pieces = [piece.replace("▁", " ") for piece in subwords.pieces(ids)]
+    return model, (np.array([ids]), np.array([[translation_text.START]])), pieces, at_ends(pieces)
+
+
+def read_days(run, text, timesteps):
+    if text is not None:
+        raise common.Stop(f"A run of stock_prices reads the days of its own test part, and no text. Received: {text!r}")
+    data = stock_prices.load_data(run.settings)
+    target, first = data.target_column, data.first_days["test"]
+    series = data.features.assign(**{f"mean {target} of 20 days": data.features[target].rolling(20).mean()})
+    days = series[first:][:timesteps]
+    inputs = days[data.features.columns].to_numpy("float32")
+    return run.model(), inputs[None], [f"{day:%Y-%m-%d}" for day in days.index], dict(days.items())
+
+
+READERS = {"next_character": read_characters, "imdb_sentiment": read_review, "star_rating": read_review}
+READERS |= {"translation": read_sentence, "stock_prices": read_days}
+
+
+def needed(text):
+    if not text:
+        raise common.Stop("Give this network something to read: --text 'The plot was not bad, but …'")
+    return text
+
+
+def read(run, text, timesteps):
+    """A network reads: traces by layer and name, (timesteps, units), the timesteps' labels, and what might be tracked.
+
+    Of a translation's network it is the encoder that is traced: all layers that see as many timesteps as there are.
+    """
+    if (recipe := run.config["recipe"]) not in READERS:
+        raise common.Stop(f"Runs of {', '.join(READERS)} can be read. Received: {recipe}")
+    model, inputs, labels, wanted = READERS[recipe](run, text, timesteps)
     if len(labels) < 2:
         raise common.Stop(f"A text of two timesteps or more is needed. Received: {text!r}")
     with common.user_errors():
         traces = {
             (layer, name): values[0]
-            for layer, parts in trace(model, ids[None]).items()
+            for layer, parts in trace(model, inputs).items()
             for name, values in parts.items()
+            if values.shape[1] == len(labels)
         }
-    ends = np.cumsum([len(label) + (recipe in REVIEWS) for label in labels]) - 1 - (recipe in REVIEWS)
-    return traces, labels, {name: values[ends] for name, values in tracked(joined).items()}
+    return traces, labels, {name: np.asarray(values, float) for name, values in wanted.items() if np.ptp(values)}
 
 
 def correlations(values, wanted):
@@ -134,10 +179,9 @@ def plot_trackers(found, traces, labels, wanted):
     figure, axes = plt.subplots(len(found), 1, figsize=(18, 2.1 * len(found)), squeeze=False, layout="constrained")
     shown = [character_tools.VISIBLE.get(label, label) for label in labels[-2 * DRAWN :]]
     for axis, row in zip(axes[:, 0], found):
-        series = wanted[row["tracks"]][-2 * DRAWN :]
-        axis.fill_between(
-            range(len(shown)), series / series.max() if series.any() else series, color="0.85", step="mid"
-        )
+        series = wanted[row["tracks"]]
+        series = (series[-2 * DRAWN :] - series.min()) / np.ptp(series)
+        axis.fill_between(range(len(shown)), series, color="0.85", step="mid")
         axis.plot(traces[row["layer"], row["of"]][-2 * DRAWN :, row["unit"]], "C3", linewidth=1)
         what = f"{row['tracks']}: {row['of']} of unit {row['unit']} in {row['layer']}"
         axis.set_title(f"{what}, correlation {row['second_half']:.2f}; all: {row['together']:.2f}", fontsize=10)
@@ -166,16 +210,14 @@ def run(
         Path | None, typer.Option(help="Folder of a finished run. [default: next_character's newest]")
     ] = None,
     text: Annotated[str | None, typer.Option(help="What it is to read. [default: of its own test part]")] = None,
-    characters_: Annotated[int, typer.Option("--characters", min=2, help="Of the test part, at most.")] = 1500,
+    timesteps: Annotated[int, typer.Option(min=2, help="Of the test part, at most.")] = 1500,
     run_dir: common.RunDir = None,
 ):
     """Let a trained network read, draw its gates and states, and find units that track something; the default."""
     trained = opened(run)
-    if text is None and trained.config["recipe"] != next_character.RECIPE:
-        raise common.Stop("Give this network something to read: --text 'The plot was not bad, but …'")
-    text = text or next_character.load_data(trained.settings).parts["test"][:characters_]
-    traces, labels, wanted = read(trained, text)
-    folder = common.Run.begin(RECIPE, {"run": str(trained.path), "text": text}, "drawn", run_dir)
+    traces, labels, wanted = read(trained, text, timesteps)
+    settings = {"run": str(trained.path), "text": text, "timesteps": timesteps}
+    folder = common.Run.begin(RECIPE, settings, "drawn", run_dir)
     with common.replacing(folder / "trace.npz") as file:
         np.savez(file, labels=np.array(labels), **{" ".join(key): values for key, values in traces.items()})
     folder.save_figure(plot_gates(traces, labels), "gates.png")
@@ -184,7 +226,7 @@ def run(
     for row in found:
         where = f"{row['of']} of unit {row['unit']}, {row['layer']}"
         judged = "{first_half:6.2f} where chosen, {second_half:.2f} later; all states {together:.2f}".format(**row)
-        print(f"    {row['tracks']:24}{where:32}{judged}")
+        print(f"    {row['tracks']:28}{where:32}{judged}")
     if found:
         folder.save_figure(plot_trackers(found, traces, labels, wanted), "trackers.png")
     folder.write_json("metrics.json", found)

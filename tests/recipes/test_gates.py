@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from datasets import characters, reviews
-from recipes import common, gates, imdb_sentiment, next_character
+from datasets import translation as pairs
+from recipes import common, gates, imdb_sentiment, next_character, stock_prices, translation, translation_text
 
 
 def test_what_a_unit_might_track():
@@ -50,7 +52,7 @@ def test_the_default_trains_and_reads_characters(call, monkeypatch, capsys):
     small = {"units": 6, "epochs": 1, "window": 50, "batch_size": 16}
     defaults = common.defaults(next_character.train) | small
     monkeypatch.setattr(common, "defaults", lambda train: defaults)
-    assert call("--characters", 400, "--run-dir", "mine") == 0
+    assert call("--timesteps", 400, "--run-dir", "mine") == 0
     said = capsys.readouterr().out
     assert "training one first" in said and "400 timesteps, 42 gates and states of units" in said
     with np.load("mine/trace.npz") as saved:
@@ -64,7 +66,7 @@ def test_the_default_trains_and_reads_characters(call, monkeypatch, capsys):
     assert call("--text", "x", "--run-dir", "third") == 2
 
 
-def test_a_run_on_reviews(call, monkeypatch, capsys):
+def test_a_run_on_reviews(call, eagerly, monkeypatch, capsys):
     monkeypatch.setattr(reviews, "SIZES", {"train": 200, "validation": 40, "test": 40})
     settings = common.defaults(imdb_sentiment.train) | {"units": 4, "embedding": 4, "epochs": 1}
     run, data = imdb_sentiment.review_classifier.begin("imdb_sentiment", settings, Path("review"))
@@ -78,3 +80,44 @@ def test_a_run_on_reviews(call, monkeypatch, capsys):
             saved["labels"].tolist() == "the plot was not bad , but ( i think ) long .".split()[-len(saved["labels"]) :]
         )
         assert saved["reader/backward c"].shape == (len(saved["labels"]), 4)
+
+
+def untrained(run, model):
+    """Leaves a run's folder as if it had been trained."""
+    model.save(run / "model.keras")
+    run.write_json("metrics.json", {})
+
+
+def test_a_run_on_translations(call, monkeypatch, capsys):
+    monkeypatch.setattr(pairs, "SIZES", {"train": 300, "validation": 40, "test": 40})
+    small = {"units": 4, "embedding": 3, "vocabulary": 400, "attention": "none"}
+    run, data = translation.begin(common.defaults(translation.train) | small, Path("pairs"))
+    subwords = translation_text.Subwords.kept(run, [*data.splits["train"]["source"]], 400)
+    untrained(run, translation.build_model(len(subwords), run.settings))
+    assert call("--run", "pairs") == 2
+    assert "Give this network something to read" in capsys.readouterr().err
+    assert call("--run", "pairs", "--text", "The cat does not see a dog.", "--run-dir", "mine") == 0
+    with np.load("mine/trace.npz") as saved:
+        assert "".join(saved["labels"]).startswith(" The cat does not see a dog.")
+        names = {name: saved[name].shape for name in saved if name != "labels"}
+    assert len(names) == 2 * 4 and {*names.values()} == {(len(subwords.numbers(["The cat does not see a dog."])[0]), 4)}
+    assert "behind a not" in {row["tracks"] for row in json.loads(Path("mine/metrics.json").read_text())}
+
+
+def test_a_run_on_prices(call, capsys):
+    small = {"target": "volatility", "units": 3, "cell": "minimal"}
+    run, data = stock_prices.begin(common.defaults(stock_prices.train) | small, Path("prices"))
+    model = stock_prices.build_model("minimal", 3, data)
+    untrained(run, model)
+    assert call("--run", "prices", "--text", "no text") == 2
+    assert "and no text. Received: 'no text'" in capsys.readouterr().err
+    assert call("--run", "prices", "--timesteps", 100, "--run-dir", "mine") == 0
+    with np.load("mine/trace.npz") as saved:
+        assert saved["labels"][0] == f"{data.dates['test'][0]:%Y-%m-%d}" and len(saved["labels"]) == 100
+        h = next(saved[name] for name in saved if name.endswith(" h"))
+    days = data.features[data.first_days["test"] :][:100].to_numpy("float32")
+    state = keras.Model(model.inputs, next(x for x in model.layers if isinstance(x, keras.layers.RNN)).output)
+    np.testing.assert_allclose(h, state(days[None])[0], atol=1e-6)
+    tracks = {row["tracks"] for row in json.loads(Path("mine/metrics.json").read_text())}
+    assert tracks == {*data.features, "mean log_range of 20 days"}
+    assert Path("mine/trackers.png").stat().st_size > 20_000
