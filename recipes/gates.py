@@ -99,7 +99,7 @@ READERS |= {"translation": read_sentence, "stock_prices": read_days}
 
 
 def needed(text):
-    if not text:
+    if not (text or "").strip():
         raise common.Stop("Give this network something to read: --text 'The plot was not bad, but …'")
     return text
 
