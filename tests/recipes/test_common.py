@@ -1,6 +1,7 @@
 """Run folders, the command line's manners, cells by name, and the table of results."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,18 @@ def test_results_file_and_table(tmp_path):
     assert content["metrics"]["rmse"] == {"values": [2.0, 4.0], "mean": 3.0, "sd": 1.414214}
     row = results.table(tmp_path).splitlines()[2]
     assert row.startswith("| prices | daily | rmse | 3 ± 1.4 | 3 (Naive; by hand) | 2 | 2.0 |")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind a process to cores")
+def test_results_count_the_cores_that_the_process_may_use(monkeypatch):
+    everything = os.sched_getaffinity(0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 99)
+    try:
+        os.sched_setaffinity(0, {min(everything)})
+        assert results.machine()["cores"] == 1
+    finally:
+        os.sched_setaffinity(0, everything)
+    assert results.machine()["cores"] == len(everything)
 
 
 def test_readme_shows_the_results_that_lie_in_results():
