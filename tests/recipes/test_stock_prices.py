@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +78,13 @@ def test_forecast_of_a_price_is_todays_close_moved_by_the_forecast_return(call, 
     assert metrics["directional_accuracy"] == pytest.approx((tomorrow > today)[tomorrow != today].mean())
 
 
-def test_publish_once_a_seed(call, monkeypatch):
+def test_publish_once_a_seed_and_again(call, eagerly, monkeypatch):
     small = {"start": "2014-01-01", "window": 10, "units": 2, "epochs": 1, "batch_size": 256}
     settings = common.defaults(stock_prices.train) | small
     monkeypatch.setattr(common, "defaults", lambda train: settings)
-    assert call("publish", "--target", "price", "--seeds", 2, "--output", "out") == 0
+    for _ in range(2):
+        assert call("publish", "--target", "price", "--seeds", 2, "--output", "out") == 0
+        time.sleep(1.1)  # a folder's name has seconds
     result = json.loads(Path("out/stock_prices.price.json").read_text())
     ratio = result["metrics"]["rmse_ratio_naive"]
     assert len(set(ratio["values"])) == 2 and ratio["interval"][0] < ratio["mean"] < ratio["interval"][1]
