@@ -25,6 +25,26 @@ def greedy(step, states, memory, start, end, longest):
 
     Returns tokens, (batch, longest), padded with 0 behind `end`, and their log-probabilities, (batch,).
     """
+    return _one_by_one(step, states, memory, start, end, longest, lambda t, logs: ops.argmax(logs, axis=-1))
+
+
+def sampled(step, states, memory, start, end, chances):
+    """Draw every token by its probability.
+
+    Args:
+        chances: (batch, longest), even between 0 and 1; they decide what is drawn.
+
+    Returns: as `greedy`.
+    """
+
+    def draw(t, logs):
+        passed = ops.cumsum(ops.exp(logs), axis=-1) <= ops.take(chances, t, axis=1)[:, None]
+        return ops.minimum(ops.sum(ops.cast(passed, "int32"), axis=-1), logs.shape[-1] - 1)  # rounding may pass all
+
+    return _one_by_one(step, states, memory, start, end, chances.shape[1], draw)
+
+
+def _one_by_one(step, states, memory, start, end, longest, choose):
     batch = ops.shape(states[0])[0]
     tokens = ops.full((batch,), start, dtype="int32")
     sentences, total = ops.zeros((batch, longest), "int32"), ops.zeros((batch,))
@@ -34,9 +54,11 @@ def greedy(step, states, memory, start, end, longest):
 
     def turn(t, tokens, states, sentences, total, ended):
         logits, states, _ = step(tokens, states, memory)
-        chances = ops.log_softmax(ops.cast(logits, "float32"))
-        total = ops.where(ended, total, total + ops.max(chances, axis=-1))
-        tokens = ops.where(ended, PADDING, ops.cast(ops.argmax(chances, axis=-1), "int32"))
+        logs = ops.log_softmax(ops.cast(logits, "float32"))
+        chosen = ops.cast(choose(t, logs), "int32")
+        gained = ops.take_along_axis(logs, chosen[:, None], axis=-1)[:, 0]
+        total = ops.where(ended, total, total + gained)
+        tokens = ops.where(ended, PADDING, chosen)
         sentences = _written(sentences, t, tokens)
         return t + 1, tokens, states, sentences, total, ops.logical_or(ended, tokens == end)
 

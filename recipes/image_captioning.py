@@ -24,7 +24,7 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
 
 from recipes import batches, caption_inputs, caption_report, captioner, common, picture_features  # isort: skip
-from recipes import results, training, translation_text  # isort: skip
+from recipes import results, self_critical, training, translation_text  # isort: skip
 from recipes.captioner import ENTERS  # isort: skip
 from recipes.encoder_decoder import cross_entropy  # isort: skip
 from recipes.translation_text import Subwords  # isort: skip
@@ -104,7 +104,18 @@ def fit(run, parts):
     tables = [caption_inputs.forced(parts[split][0]) for split in ("train", "validation")]
     pairs = lambda epoch: stream(epoch).map(tables[0])
     minutes = training.fit(model, run, (pairs, steps), settings["epochs"], held_out.map(tables[1]), **kept)
+    if settings["self_critical"]:
+        minutes += fit_further(model, run, subwords, parts["train"], kept)
     return model, subwords, minutes
+
+
+def fit_further(model, run, subwords, part, kept):
+    """Self-critical training on the training part's pictures; returns its minutes."""
+    (arrays, names, references), settings = part, run.settings
+    texts = [[caption_report.plain(text) for text in references[name]] for name in names]
+    lengths = [len(row) for row in subwords.numbers([text for row in texts for text in row])]
+    most, reward = int(np.quantile(lengths, 0.99)), self_critical.Cider(texts)
+    return self_critical.fit(model, run, arrays, subwords, reward, most, settings["self_critical"], **kept)
 
 
 def written(model, subwords, settings, arrays, beam=BEAM, length_penalty=LENGTH_PENALTY):
@@ -169,6 +180,9 @@ def train(
     learning_rate: Annotated[
         float, typer.Option(min=1e-8, max=1, help="At its highest; it warms up and falls to 0 along a cosine.")
     ] = 0.002,
+    self_critical: Annotated[
+        int, typer.Option(min=0, help="Epochs after these in which it learns from its own captions, judged by CIDEr.")
+    ] = 0,
     seed: common.Seed = 0,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division, where the data has none.")] = 0,
     run_dir: common.RunDir = None,

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import sys
 
 import keras
 import numpy as np
@@ -59,7 +60,8 @@ def read(pictures, names, size, damaged):
     Raises: ValueError: one cannot be read, and `damaged` is "refuse" instead of "skip".
     """
     found, messages = {}, []
-    bar = keras.utils.Progbar(len(names), verbose=1 if len(names) > 1000 else 0, unit_name="picture")
+    shown = sys.stdout.isatty() and len(names) > 1000
+    bar = keras.utils.Progbar(len(names), verbose=int(shown), unit_name="picture")
     for name, array in pictures.arrays(names):
         if not isinstance(array, ValueError):
             found[name] = squared(array, size)
@@ -84,7 +86,8 @@ def features(arrays, encoder, size, weights, folder):
     path = folder / f"{key.hexdigest()[:32]}.npy"
     if not path.exists():
         print(f"Features of {len(arrays):,} pictures, once:", flush=True)
-        maps = network(encoder, size, weights).predict(arrays, batch_size=BATCH)
+        verbose = 1 if sys.stdout.isatty() else 2
+        maps = network(encoder, size, weights).predict(arrays, batch_size=BATCH, verbose=verbose)
         folder.mkdir(parents=True, exist_ok=True)
         with common.replacing(path) as file:
             np.save(file, maps.reshape(len(maps), -1, maps.shape[-1]).astype("float16"))

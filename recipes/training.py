@@ -45,7 +45,7 @@ def warmed_up(highest, epochs, steps):
     return keras.optimizers.schedules.CosineDecay(0.0, max(epochs * steps - warmup, 1), **rising)
 
 
-def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=None, callbacks=(), saved=None):
+def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=None, callbacks=(), saved=None, part=""):
     """Train a compiled model, resuming from the run's checkpoint if there is one, and keep its best epoch's weights.
 
     A run killed at any moment and begun again ends with the same bits: the checkpoint, replaced in one step after each
@@ -54,10 +54,11 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
 
     Args:
         batches: what `shuffled_batches` returns.
-        validation: a finite `tf.data.Dataset` of batches.
+        validation: a finite `tf.data.Dataset` of batches; None where `callbacks` validate.
         monitor: the value in history.csv whose minimum is the best epoch; its maximum, with "-" in front.
         patience: epochs without a better one after which training ends; None for never.
         saved: the model to save, if not this one: one that shares its layers.
+        part: in front of the names of the files that are written, where a run trains more than once.
 
     Returns:
         The minutes that all epochs took together, those before a resume included.
@@ -69,12 +70,12 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
     strategy = getattr(model, "distribute_strategy", None)  # only the TensorFlow backend has one
     with strategy.scope() if strategy else contextlib.nullcontext():
         model.optimizer.build(model.trainable_variables)
-    keeper = Checkpoint(run, monitor, patience)
+    keeper = Checkpoint(run, monitor, patience, part)
     first = keeper.load(model)
     if first < epochs and not keeper.state["stopped"]:
         stream = tf.data.Dataset.range(first, epochs).flat_map(make_batches).prefetch(tf.data.AUTOTUNE)
         if importlib.util.find_spec("tensorboard"):
-            callbacks = [*callbacks, keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)]
+            callbacks = [*callbacks, keras.callbacks.TensorBoard(run / f"{part}tensorboard", write_graph=False)]
         print(f"If this is stopped, the same command with --resume --run-dir {run.path} goes on.")
         model.fit(
             stream,
@@ -89,7 +90,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
     for variable, value in zip(model.weights, keeper.best):
         variable.assign(value)
     keeper.write_history()  # again, because the kill may have come between checkpoint and history
-    plot_history(run)
+    plot_history(run, part)
     (saved or model).save(run / "model.keras")
     return keeper.state["minutes"]
 
@@ -97,15 +98,15 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
 class Checkpoint(keras.callbacks.Callback):
     """Saves all that training depends on after each epoch, and stops it early, or when the loss is no number."""
 
-    def __init__(self, run, monitor, patience):
+    def __init__(self, run, monitor, patience, part=""):
         super().__init__()
-        self.run, self.monitor, self.patience = run, monitor, patience
+        self.run, self.monitor, self.patience, self.part = run, monitor, patience, part
         self.state = {"epochs": 0, "best_epoch": None, "stopped": False, "minutes": 0.0, "history": []}
         self.best = []
 
     def load(self, model):
         """Restore the model from the run's checkpoint; returns the number of epochs done."""
-        path = self.run / "checkpoint.npz"
+        path = self.run / f"{self.part}checkpoint.npz"
         try:
             if path.exists():
                 self._restore(model, path)
@@ -151,12 +152,12 @@ class Checkpoint(keras.callbacks.Callback):
         self.model.stop_training = state["stopped"]
         arrays = {f"variable{i}": v.numpy() for i, v in enumerate(_variables(self.model))}
         arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
-        with replacing(self.run / "checkpoint.npz") as file:
+        with replacing(self.run / f"{self.part}checkpoint.npz") as file:
             np.savez(file, state=np.array(json.dumps(state)), **arrays)
         self.write_history()
 
     def write_history(self):
-        with replacing(self.run / "history.csv") as file:
+        with replacing(self.run / f"{self.part}history.csv") as file:
             pd.DataFrame(self.state["history"]).to_csv(file, index=False)
 
 
@@ -164,9 +165,9 @@ def _variables(model):
     return [*model.variables, *model.optimizer.variables]
 
 
-def plot_history(run):
+def plot_history(run, part=""):
     """Learning curves of every value in history.csv that was taken on the validation part, beside its training twin."""
-    history = pd.read_csv(run / "history.csv").set_index("epoch")
+    history = pd.read_csv(run / f"{part}history.csv").set_index("epoch")
     names = [name.removeprefix("val_") for name in history if name.startswith("val_")]
     figure, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), squeeze=False)
     for axis, name in zip(axes[0], names):
@@ -174,7 +175,7 @@ def plot_history(run):
         history[[twin for twin in twins if twin in history]].rename(columns=twins).plot(
             ax=axis, marker=".", ylabel=name
         )
-    run.save_figure(figure, "learning_curves.png")
+    run.save_figure(figure, f"{part}learning_curves.png")
 
 
 def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):

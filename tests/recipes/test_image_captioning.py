@@ -97,6 +97,35 @@ def odd_folder():
     Image.fromarray(np.dstack([shade, shade[:, :, :1]])).save("odd/clear.png")
 
 
+def test_self_critical_training_resumes_to_the_same_bits(call, few, eagerly, monkeypatch):
+    options = ["--self-critical", 2, *SMALL]
+    assert call("--run-dir", "whole", *options) == 0
+    right, asked = recipe.self_critical.Cider.__call__, []
+
+    def killed(reward, numbers, texts):
+        asked.append(texts)
+        if len(asked) == 3:  # in its second epoch
+            raise KeyboardInterrupt
+        return right(reward, numbers, texts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe.self_critical.Cider, "__call__", killed)
+        assert call("--run-dir", "killed", *options) == 130
+    assert not Path("killed/metrics.json").exists()
+    assert call("--run-dir", "killed", "--resume", *options) == 0
+    for name in ("checkpoint.npz", "self-critical-checkpoint.npz"):
+        whole, resumed = (np.load(f"{run}/{name}") for run in ("whole", "killed"))
+        for key in set(whole.files) - {"state"}:
+            np.testing.assert_array_equal(whole[key], resumed[key])
+    history = pd.read_csv("whole/self-critical-history.csv")
+    assert list(history) == ["epoch", "loss", "reward", "val_cider"] and len(history) == 2
+    before, after = (np.load(f"whole/{part}checkpoint.npz") for part in ("", "self-critical-"))
+    left = keras.tree.flatten(common.Run("whole").model().get_weights())
+    names = [f"best{i}" for i in range(len(left))]
+    assert all(np.array_equal(w, after[name]) for w, name in zip(left, names))
+    assert any(not np.array_equal(w, before[name]) for w, name in zip(left, names))
+
+
 def test_a_trained_encoder_is_asked_once(call, few, weights, capsys):
     options = [*SMALL, *weights]
     assert call("--run-dir", "one", "--enters", "initial-state", *options) == 0
