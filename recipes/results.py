@@ -72,7 +72,8 @@ def key(name):
 
 def _summary(values):
     values = [round(float(v), 6) for v in values]
-    return {"values": values, "mean": round(float(np.mean(values)), 6), "sd": round(float(np.std(values, ddof=1)), 6)}
+    spread = round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None
+    return {"values": values, "mean": round(float(np.mean(values)), 6), "sd": spread}
 
 
 def commit():

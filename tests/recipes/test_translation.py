@@ -105,7 +105,11 @@ def test_publish_once_a_seed_and_again(call, few, eagerly, capsys, monkeypatch):
         for name in ("bleu", "chrf", "bleu_lc_tok"):
             assert result["metrics"][name]["values"] == pytest.approx([run[name] for run in runs], abs=1e-5)
         assert [row["value"] for row in result["published"]] == [13.8, 20.6]
-    assert capsys.readouterr().out.count("If this is stopped") == 2  # the second time nothing is trained
+    assert call("publish", "--variant", "de-en.none", "--seeds", 1, "--output", ".") == 0
+    alone = json.loads(Path("translation.de-en.none.json").read_text())["metrics"]["bleu"]
+    first = result["metrics"]["bleu"]["values"][0]
+    assert alone == {"values": [first], "mean": first, "sd": None}  # a spread of one would be no number
+    assert capsys.readouterr().out.count("If this is stopped") == 2  # but for the first time nothing is trained
 
 
 def test_grid(call, few, eagerly, capsys, monkeypatch):
