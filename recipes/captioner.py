@@ -33,6 +33,8 @@ class Captioner(keras.Model):
         own = encoder == picture_features.CNN
         network = picture_features.small_network if own else picture_features.network
         self.backbone = (network(size) if own else network(encoder, size)) if looks else None
+        # two maps of a trained network have scales of their own
+        self.scale = None if own else keras.layers.BatchNormalization(name="scale")
         self.project = keras.layers.Dense(units, activation="relu", name="project")
         self.drop = keras.layers.Dropout(dropout, seed=seed + 2)
 
@@ -40,6 +42,8 @@ class Captioner(keras.Model):
         seen, written = shapes
         channels = self.backbone.output_shape[-1] if self.backbone else seen[-1]
         units = self.settings["units"]
+        if self.scale:
+            self.scale.build((None, None, channels))
         self.project.build((None, None, channels))
         self.decoder.build(written, (None, units), (None, None, units))
 
@@ -49,6 +53,8 @@ class Captioner(keras.Model):
         if self.backbone:
             x = self.backbone(x, training=training)
             x = ops.reshape(x, (ops.shape(x)[0], -1, x.shape[-1]))
+        if self.scale:
+            x = self.scale(x, training=training)
         memory = self.project(self.drop(x, training=training))
         return ops.mean(memory, axis=1), memory
 

@@ -23,6 +23,8 @@ def names():
 def network(name, size, weights=None):
     """A network of keras.applications without its last layers, from pictures of 0 to 255, (batch, size, size, 3).
 
+    It gives its last map, and behind it the last finer one at the same positions: what things are, and of what parts.
+
     Args:
         weights: a `.weights.h5` file of that network without its top, "imagenet" to download them, None: random ones.
 
@@ -34,8 +36,20 @@ def network(name, size, weights=None):
         body = getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=(size, size, 3))
     except Exception as error:
         raise ValueError(f"{name} cannot be made for {size} pixels with the weights {weights} ({error})") from error
+    side = body.output.shape[1]
+    finer = keras.layers.Resizing(side, side, antialias=True)(finer_layer(body).output)
+    body = keras.Model(body.input, keras.layers.Concatenate()([body.output, finer]))
     body.trainable = False
     return keras.Model(inputs, body(module.preprocess_input(inputs), training=False), name="backbone")
+
+
+def finer_layer(body):
+    """The last layer of a network whose map has more positions than its output, and no margin of zeros."""
+    passed = keras.layers.ZeroPadding2D, keras.Model  # a model's output is not a part of the graph around it
+    found = (layer for layer in reversed(body.layers) if not isinstance(layer, passed))
+    return next(
+        layer for layer in found if len(layer.output.shape) == 4 and layer.output.shape[1] > body.output.shape[1]
+    )
 
 
 def small_network(size, seed=0):
@@ -80,7 +94,7 @@ def features(arrays, encoder, size, weights, folder):
         arrays: uint8, (pictures, size, size, 3).
         folder: where they are kept, under a name that follows from the network, its weights, and the pictures.
     """
-    key = hashlib.sha256(json.dumps([encoder, size]).encode())
+    key = hashlib.sha256(json.dumps([encoder, size, "two maps"]).encode())
     key.update(str(weights).encode() if weights in (None, "imagenet") else weights.read_bytes())
     key.update(np.ascontiguousarray(arrays))
     path = folder / f"{key.hexdigest()[:32]}.npy"

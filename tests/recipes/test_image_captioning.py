@@ -136,6 +136,23 @@ def test_a_trained_encoder_is_asked_once(call, few, weights, capsys):
     assert "attention" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name, layer", {"MobileNetV2": "block_13_expand_relu", "VGG16": "block5_conv3"}.items())
+def test_a_trained_network_shows_two_maps(name, layer):
+    keras.utils.set_random_seed(3)
+    body = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(96, 96, 3))
+    keras.utils.set_random_seed(3)  # the same random weights
+    both = picture_features.network(name, 96)
+    picture = rng.integers(0, 256, (1, 96, 96, 3)).astype("float32")
+    prepare = {"MobileNetV2": keras.applications.mobilenet_v2, "VGG16": keras.applications.vgg16}[name].preprocess_input
+    outputs = keras.Model(body.input, [body.output, body.get_layer(layer).output])(prepare(picture.copy()))
+    last, finer = (np.array(x)[0] for x in outputs)
+    found = np.array(both(picture))[0]
+    assert last.shape[0] == 3 and finer.shape[0] == 6 and last.std() > 0 and finer.std() > 0
+    np.testing.assert_allclose(found[..., : last.shape[-1]], last, rtol=1e-4, atol=1e-4 * last.std())
+    pooled = finer.reshape(3, 2, 3, 2, -1).mean(axis=(1, 3))  # not the same as resizing, but near
+    assert np.corrcoef(found[..., last.shape[-1] :].ravel(), pooled.ravel())[0, 1] > 0.9
+
+
 def test_kept_features_follow_pictures_weights_and_size(weights, tmp_path, capsys):
     arrays = rng.integers(0, 256, (3, 32, 32, 3), dtype="uint8")
     path = Path(weights[-1])
@@ -143,7 +160,9 @@ def test_kept_features_follow_pictures_weights_and_size(weights, tmp_path, capsy
     look = lambda arrays, size=32: picture_features.features(arrays, "MobileNetV2", size, path, folder)
     first = look(arrays)
     network = picture_features.network("MobileNetV2", 32, path)
-    np.testing.assert_allclose(first, network.predict(arrays, verbose=0).reshape(3, 1, 1280), rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(
+        first, network.predict(arrays, verbose=0).reshape(3, 1, 1280 + 576), rtol=1e-2, atol=1e-2
+    )
     np.testing.assert_array_equal(look(arrays), first)
     assert len([*folder.iterdir()]) == 1
     changed = arrays.copy()
