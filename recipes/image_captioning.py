@@ -114,7 +114,7 @@ def fit_further(model, run, subwords, part, kept):
     (arrays, names, references), settings = part, run.settings
     texts = [[caption_report.plain(text) for text in references[name]] for name in names]
     lengths = [len(row) for row in subwords.numbers([text for row in texts for text in row])]
-    most, reward = int(np.quantile(lengths, 0.99)), self_critical.Cider(texts)
+    most, reward = min(int(np.quantile(lengths, 0.99)), settings["longest"]), self_critical.Cider(texts)
     return self_critical.fit(model, run, arrays, subwords, reward, most, settings["self_critical"], **kept)
 
 

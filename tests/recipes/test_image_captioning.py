@@ -98,7 +98,7 @@ def odd_folder():
 
 
 def test_self_critical_training_resumes_to_the_same_bits(call, few, eagerly, monkeypatch):
-    options = ["--self-critical", 2, *SMALL]
+    options = ["--self-critical", 2, "--longest", 6, *SMALL]
     assert call("--run-dir", "whole", *options) == 0
     right, asked = recipe.self_critical.Cider.__call__, []
 
