@@ -18,19 +18,35 @@ def _padded(columns, chosen):
     return tuple(x.to_tensor(PADDING) if isinstance(x, tf.RaggedTensor) else x for x in rows)
 
 
+def _drawn(examples, epoch):
+    """The columns of an epoch, all of them ragged, as a part of the graph."""
+
+    def parts(epoch):
+        columns = examples(int(epoch))
+        flat = [(np.concatenate(rows).astype("int32"), np.array([*map(len, rows)])) for rows in columns]
+        return [part for column in flat for part in column]
+
+    found = tf.numpy_function(parts, [epoch], ["int32", "int64"] * len(examples(0)))
+    found = [tf.ensure_shape(part, [None]) for part in found]
+    return [tf.RaggedTensor.from_row_lengths(*column) for column in zip(found[::2], found[1::2])]
+
+
 def bucketed(examples, batch_size, seed):
     """Shuffled batches of like lengths, as `training.fit` takes them: a function from the epoch, and how many.
 
     Args:
         examples: columns; each a list of integer arrays, one an example, which are padded with 0, or one array of shape
-            (examples, ...). Lengths are those of the last list.
+            (examples, ...). Lengths are those of the last list. Or a function from the epoch to columns, all of them
+            lists, for examples that are never twice the same.
     """
-    columns, count = _columns(examples), len(examples[0])
-    lengths = tf.constant([len(row) for row in [c for c in examples if isinstance(c, list)][-1]], "int64")
+    fixed = None if callable(examples) else _columns(examples)
+    count = len((examples(0) if fixed is None else examples)[0])
     steps, pools = -(-count // batch_size), tf.range(count, dtype="int64") // (POOL * batch_size)
 
     def batches(epoch):
         epoch = tf.cast(epoch, tf.int64)
+        columns = _drawn(examples, epoch) if fixed is None else fixed
+        lengths = [column for column in columns if isinstance(column, tf.RaggedTensor)][-1].row_lengths()
         order = tf.random.experimental.stateless_shuffle(tf.range(count), [epoch, seed])
         order = tf.gather(order, tf.argsort(pools * 2**32 + tf.gather(lengths, order), stable=True))
         turns = tf.random.experimental.stateless_shuffle(tf.range(steps), [epoch, seed + 1])

@@ -218,8 +218,7 @@ def cross_entropy(smoothing):
 
     def loss(tokens, logits):
         there = ops.cast(ops.not_equal(tokens, 0), "float32")
-        right = ops.take_along_axis(logits, ops.cast(tokens, "int32")[..., None], axis=-1)[..., 0]
-        wanted = (1 - smoothing) * right + smoothing * ops.mean(logits, axis=-1)
-        return ops.sum((ops.logsumexp(logits, axis=-1) - wanted) * there) / ops.sum(there)
+        wanted = (1 - smoothing) * ops.one_hot(tokens, logits.shape[-1]) + smoothing / logits.shape[-1]
+        return ops.sum(ops.categorical_crossentropy(wanted, logits, from_logits=True) * there) / ops.sum(there)
 
     return loss

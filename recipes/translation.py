@@ -91,9 +91,10 @@ def fit(run, data):
     settings, train, validation = run.settings, data.splits["train"], data.splits["validation"]
     with common.prepare(settings["seed"], settings["strategy"]):
         subwords = Subwords.kept(run, [*train["source"], *train["target"]], settings["vocabulary"])
-        rows = [translation_text.examples(subwords, table, settings["longest"]) for table in (train, validation)]
-        stream, steps = batches.bucketed(rows[0], settings["batch_size"], settings["seed"])
-        held_out, _ = batches.ordered(rows[1], settings["batch_size"])
+        longest, sampling = settings["longest"], (settings["subword_dropout"], settings["seed"])
+        rows = translation_text.examples(subwords, train, longest, *sampling)
+        stream, steps = batches.bucketed(rows, settings["batch_size"], settings["seed"])
+        held_out, _ = batches.ordered(translation_text.examples(subwords, validation, longest), settings["batch_size"])
         model = build_model(len(subwords), settings)
         rate = training.warmed_up(settings["learning_rate"], settings["epochs"], steps)
         averaged = {"use_ema": True, "ema_momentum": settings["averaging"]} if settings["averaging"] else {}
@@ -170,6 +171,9 @@ def train(
         ),
     ] = "three-way",
     vocabulary: Annotated[int, typer.Option(min=300, help="Subwords, of both languages together, at most.")] = 4000,
+    subword_dropout: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of byte-pair merges left out in training, anew in each epoch.")
+    ] = 0.0,
     longest: Annotated[int, typer.Option(min=5, help="Subwords in a sentence, at most.")] = 100,
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of embeddings, states and h̃ dropped.")] = 0.3,
     label_smoothing: Annotated[float, typer.Option(min=0, max=0.9, help="Probability spread over all subwords.")] = 0.1,

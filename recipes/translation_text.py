@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 
 import keras
 import numpy as np
@@ -61,9 +62,16 @@ class Subwords:
     def __len__(self):
         return self._pieces.get_piece_size()
 
-    def numbers(self, sentences):
-        """A list of numbers a sentence, with END behind."""
-        return [row + [END] for row in self._pieces.encode(list(sentences))]
+    def numbers(self, sentences, dropout=0.0, seed=0):
+        """A list of numbers a sentence, with END behind.
+
+        Args:
+            dropout: share of the merges of pieces that are left out, each time anew, so that a word is cut in many ways
+                (Provilkov et al. 2020, "BPE-Dropout"); `seed` decides which.
+        """
+        sentencepiece.set_random_generator_seed(seed)  # of the threads that `encode` starts for a list
+        sampling = {"enable_sampling": True, "alpha": dropout, "nbest_size": -1} if dropout else {}
+        return [row + [END] for row in self._pieces.encode(list(sentences), num_threads=1, **sampling)]
 
     def text(self, rows):
         """The sentences of rows of numbers, each up to its END."""
@@ -86,15 +94,27 @@ def opened(recipe, run):
         return run, run.model(), Subwords((run / FILE).read_bytes())
 
 
-def examples(subwords, table, longest):
-    """Source and target numbers of the pairs of which neither side is longer; says how many are left out."""
-    pairs = list(zip(subwords.numbers(table["source"]), subwords.numbers(table["target"])))
-    kept = [pair for pair in pairs if max(map(len, pair)) <= longest]
-    if len(kept) < len(pairs):
-        print(f"{len(pairs) - len(kept):,} of {len(pairs):,} pairs are longer than {longest} subwords and left out")
-    if not kept:
+def examples(subwords, table, longest, dropout=0.0, seed=0):
+    """Source and target numbers of the pairs of which neither side is longer; says how many are left out.
+
+    With `dropout`, as `Subwords.numbers` takes it, a function from the epoch to these.
+    """
+    sides = table["source"], table["target"]
+    numbers = [subwords.numbers(side) for side in sides]
+    short = [max(map(len, pair)) <= longest for pair in zip(*numbers)]
+    if not all(short):
+        print(f"{short.count(False):,} of {len(short):,} pairs are longer than {longest} subwords and left out")
+    if not any(short):
         raise common.Stop(f"No pair is left to train or validate on: try a larger --longest. Received: {longest}")
-    return [list(side) for side in zip(*kept)]
+    if not dropout:
+        return [list(itertools.compress(side, short)) for side in numbers]
+    sides = [list(itertools.compress(side, short)) for side in sides]
+
+    def drawn(epoch):
+        seeds = map(int, np.random.SeedSequence([seed, epoch]).generate_state(2))
+        return [subwords.numbers(side, dropout, seed) for side, seed in zip(sides, seeds)]
+
+    return drawn
 
 
 def teacher_forced(source, target):
