@@ -48,3 +48,18 @@ def test_ordered_batches_say_their_order(rows):
     first = np.concatenate([ids[:, 0] for (ids,) in stream.as_numpy_iterator()])
     np.testing.assert_array_equal(first, order + 1)
     assert (np.diff([len(rows[i]) for i in order]) >= 0).all()
+
+
+def test_examples_drawn_anew_in_each_epoch():
+    """Two columns whose rows are as long as the epoch says, filled with their number."""
+
+    def drawn(epoch):
+        return [[np.full(1 + (i + epoch) % 9, i + 1) for i in range(50)] for _ in range(2)]
+
+    stream, steps = batches.bucketed(drawn, 8, seed=0)
+    assert steps == 7
+    for epoch in (0, 3):
+        found = list(stream(epoch).as_numpy_iterator())
+        lengths = {int(row[0]): np.count_nonzero(row) for left, _ in found for row in left}
+        assert lengths == {i + 1: 1 + (i + epoch) % 9 for i in range(50)}
+        assert all((left == right).all() for left, right in found)

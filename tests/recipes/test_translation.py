@@ -65,7 +65,7 @@ def test_without_attention_nothing_is_drawn(call, few, capsys):
 
 def test_every_part_of_a_training_resumes(call, few, monkeypatch):
     options = ["--scheduled-sampling", 0.3, "--averaging", 0.9, "--epochs", 2, "--dropout", 0.2]
-    options = [*SMALL[:4], "--vocabulary", 400, *options]
+    options = [*SMALL[:4], "--vocabulary", 400, "--subword-dropout", 0.1, *options]
     assert call("--run-dir", "whole", *options) == 0
 
     def killed(*_):
