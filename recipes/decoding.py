@@ -136,6 +136,31 @@ def _written(sentences, t, tokens):
     return ops.where(ops.arange(sentences.shape[-1]) == t, tokens[..., None], sentences)
 
 
+class Ensemble:
+    """Several networks that write one sentence together: each next token's probability is the mean of theirs.
+
+    Args:
+        members: whatever has `begin` and `step` as `Search` takes them, and `settings`; all with one vocabulary.
+    """
+
+    def __init__(self, members):
+        self.members, self.settings = members, members[0].settings
+
+    def begin(self, inputs):
+        begun = [member.begin(inputs) for member in self.members]
+        self.sizes = [(len(states), len(memory)) for states, memory in begun]
+        return [x for states, _ in begun for x in states], [x for _, memory in begun for x in memory]
+
+    def step(self, tokens, states, memory):
+        states, memory, new, chances = [*states], [*memory], [], []
+        for member, (own, seen) in zip(self.members, self.sizes):
+            logits, after, _ = member.step(tokens, states[:own], memory[:seen])
+            del states[:own], memory[:seen]
+            new += after
+            chances.append(ops.softmax(ops.cast(logits, "float32")))
+        return ops.log(sum(chances) / len(chances)), new, None
+
+
 class Search(keras.Model):
     """A decoder's search as a model, so that `predict` compiles it and goes through batches.
 

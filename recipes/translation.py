@@ -126,7 +126,9 @@ def evaluate_model(model, subwords, data, run, split="test", **searching):
     with common.replacing(run / f"translations-{split}.tsv") as file:
         table.to_csv(file, sep="\t", index=False)
     run.save_figure(
-        translation_report.plot_by_length({run.settings["attention"]: curve(run, data.languages[1], split)}),
+        translation_report.plot_by_length(
+            {run.settings["cell"]: {run.settings["attention"]: curve(run, data.languages[1], split)}}
+        ),
         f"bleu_by_length-{split}.png",
     )
     return metrics
@@ -280,11 +282,15 @@ def publish(
     """Train once a seed, and write results/; the same command goes on after a stop."""
     settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir}
     one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
-    runs = [metrics for _, metrics in common.once_a_seed(RECIPE, variant, seeds, one)]
-    rows = [(seed, m.pop("minutes"), m) for seed, m in enumerate(runs)]
+    runs = common.once_a_seed(RECIPE, variant, seeds, one)
+    data = load_data(settings)
+    texts = translation_text.translated_together([run for run, _ in runs], data.splits["test"]["source"])
+    scores, _ = translation_report.scores(texts, data.splits["test"]["target"], data.languages[1])
+    once = {f"{name}_seeds_together": score for name, score in scores.items()} if seeds > 1 else {}
+    rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
     beside = [dict(zip(("name", "value", "source"), row), metric="bleu_lc_tok") for row in PUBLISHED[variant]]
-    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output))
+    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))
 
 
 if __name__ == "__main__":

@@ -37,17 +37,18 @@ def train(
     given = {"data": data, "direction": direction, "data_dir": data_dir, "epochs": epochs}
     settings = common.defaults(translation.train) | given | {"units": units, "embedding": embedding}
     language = translation.load_data(settings).languages[1]
-    rows, curves = [], {}
+    rows, curves = [], {cell: {} for cell in common.BUILT_IN}
     for cell in common.BUILT_IN:
         for attention in encoder_decoder.SCORES:
             run, metrics = one(settings | {"cell": cell, "attention": attention})
             rows.append({"cell": cell, "attention": attention} | metrics)
-            curves[f"{cell}, {attention}"] = translation.curve(run, language)
+            curves[cell][attention] = translation.curve(run, language)
     folder = common.Run(common.RUNS / translation.RECIPE)
     folder.save_figure(translation_report.plot_by_length(curves), "bleu_by_length.png")
     table = pd.DataFrame(rows)
     print(f"\n{table.to_string(index=False, float_format='{:.2f}'.format)}\nDrawn in {folder / 'bleu_by_length.png'}")
-    kept = {"table": rows, "curves": {name: curve.round(2).to_dict("index") for name, curve in curves.items()}}
+    flat = {f"{cell}, {kind}": curve for cell, row in curves.items() for kind, curve in row.items()}
+    kept = {"table": rows, "curves": {name: curve.round(2).to_dict("index") for name, curve in flat.items()}}
     runs = [(0, table["minutes"].sum(), {})]
     command = "python recipes/translation_grid.py"
     print(results.publish(translation.RECIPE, "grid", command, common.versions(), runs, [], output, **kept))

@@ -57,15 +57,21 @@ def by_length(sources, hypotheses, references, language="en"):
     return pd.DataFrame(list(rows.values()), index=index, columns=["sentences", "bleu"])
 
 
-def plot_by_length(curves):
-    """BLEU against the length of the source; `curves` is a dict of what `by_length` returns, by name."""
-    figure, axis = plt.subplots(figsize=(6, 3.8))
-    for name, curve in curves.items():
-        axis.plot(curve.index, curve["bleu"], marker="o", label=name)
-    axis.set(xlabel="words in the source sentence", ylabel="BLEU")
-    axis.set_ylim(bottom=0)
-    axis.grid(alpha=0.3)
-    axis.legend()
+def plot_by_length(panels):
+    """BLEU against the length of the source, beside each other for every title.
+
+    Args:
+        panels: by title a dict of what `by_length` returns, by name.
+    """
+    size = (1.5 + 4.2 * len(panels), 3.8)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axis, (title, curves) in zip(axes[0], panels.items()):
+        for name, curve in curves.items():
+            axis.plot(curve.index, curve["bleu"], marker="o", label=name)
+        axis.set(title=title, xlabel="words in the source sentence", ylim=(0, None))
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("BLEU")
+    axes[0, 0].legend(title="attention")
     return figure
 
 

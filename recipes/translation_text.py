@@ -163,6 +163,13 @@ def translate(search, subwords, sentences, batch_size=100):
     return [found[i] for i in np.argsort(order)]
 
 
+def translated_together(runs, sentences):
+    """The best translation of each sentence by the networks of several runs as one, which have the same subwords."""
+    subwords = Subwords((runs[0] / FILE).read_bytes())
+    found = translate(search(decoding.Ensemble([run.model() for run in runs])), subwords, sentences)
+    return [beams[0][0] for beams in found]
+
+
 def written(search, subwords, inputs):
     """For each example of batches of inputs what `translate` returns for each sentence."""
     tokens, scores = search.predict(inputs, verbose=0)

@@ -130,3 +130,35 @@ def test_each_step_costs_one_step():
 
     decoding.beam_search(counted, [STATES], [MEMORY], START, END, LONGEST, 3, 0.0)
     assert 1 <= len(calls) <= LONGEST and set(calls) == {(3 * BATCH,)}
+
+
+class Member:
+    """The network above with its output scaled."""
+
+    settings = {}
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def begin(self, start):
+        return [start, start[:, :1]], [ops.convert_to_tensor(MEMORY)]
+
+    def step(self, tokens, states, memory):
+        logits, (h,), weights = step(tokens, states[:1], memory)
+        return self.scale * logits + states[1], [h, states[1] + 1], weights
+
+
+def test_an_ensemble_writes_with_the_mean_of_the_probabilities():
+    members = [Member(1.0), Member(-0.5), Member(3.0)]
+    states, memory = decoding.Ensemble(members[:1]).begin(STATES)
+    assert (len(states), len(memory)) == (2, 1)
+    together = decoding.Ensemble(members)
+    states, memory = together.begin(STATES)
+    assert (len(states), len(memory)) == (6, 3)
+    alone = [member.begin(STATES) for member in members]
+    for tokens in (np.full(BATCH, START), np.arange(BATCH) % VOCABULARY):
+        found, states, _ = together.step(tokens, states, memory)
+        stepped = [member.step(tokens, *own) for member, own in zip(members, alone)]
+        alone = [(after, own[1]) for (_, after, _), own in zip(stepped, alone)]
+        expected = np.mean([ops.softmax(logits) for logits, _, _ in stepped], axis=0)
+        np.testing.assert_allclose(ops.exp(found), expected, rtol=1e-4)

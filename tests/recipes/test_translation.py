@@ -105,6 +105,9 @@ def test_publish_once_a_seed_and_again(call, few, eagerly, capsys, monkeypatch):
         for name in ("bleu", "chrf", "bleu_lc_tok"):
             assert result["metrics"][name]["values"] == pytest.approx([run[name] for run in runs], abs=1e-5)
         assert [row["value"] for row in result["published"]] == [13.8, 20.6]
+        assert {name for name, metric in result["metrics"].items() if not metric["values"]} == {
+            f"{name}_seeds_together" for name in ("bleu", "chrf", "bleu_lc_tok")
+        }
     assert call("publish", "--variant", "de-en.none", "--seeds", 1, "--output", ".") == 0
     alone = json.loads(Path("translation.de-en.none.json").read_text())["metrics"]["bleu"]
     first = result["metrics"]["bleu"]["values"][0]
