@@ -1,5 +1,6 @@
 """What the captioning network is given: pictures or their features, the captions' subwords, and batches of both."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +17,24 @@ def looks(settings):
     return settings["fine_tune"] or settings["encoder"] == picture_features.CNN
 
 
-def seen(settings, pictures, names):
-    """What the model is given of each picture, an array of (pictures, ...), and the names of those that can be read."""
+def seen(settings, pictures, names, mirrored=False):
+    """What the model is given of each picture, an array of (pictures, ...), and the names of those that can be read.
+
+    With `mirrored`, what it is given of the same pictures, left and right exchanged, stands behind.
+    """
     with common.user_errors():
         found, messages = picture_features.read(pictures, list(names), settings["size"], settings["odd"])
         for message in messages:
             print(f"left out: {message}")
         if not found:
             raise ValueError("None of the pictures can be read.")
-        arrays = np.stack(list(found.values()))
+        views = [np.stack(list(found.values()))]
+        views += [np.ascontiguousarray(views[0][:, :, ::-1])] if mirrored else []
         if not looks(settings):
             weights = settings["weights"] if settings["weights"] == "imagenet" else Path(settings["weights"])
-            arrays = picture_features.features(arrays, settings["encoder"], settings["size"], weights, FEATURES)
-        return arrays, [*found]
+            look = lambda view: picture_features.features(view, settings["encoder"], settings["size"], weights, FEATURES)
+            views = [look(view) for view in views]
+        return np.concatenate(views) if mirrored else views[0], [*found]
 
 
 def examples(subwords, names, texts):
@@ -38,16 +44,25 @@ def examples(subwords, names, texts):
 
 
 def part(settings, data, split):
-    """A split's arrays, names and captions by name."""
+    """A split's arrays, names and captions by name; in the training part perhaps twice as many arrays, see `seen`."""
     table = data.splits[split]
-    arrays, names = seen(settings, data.pictures, table["name"])
+    arrays, names = seen(settings, data.pictures, table["name"], settings["mirrored"] and split == "train")
     return arrays, names, dict(zip(table["name"], table["captions"]))
 
 
-def forced(arrays):
-    """A function from row numbers and captions to what the network sees, and what it should say."""
-    table = tf.constant(np.asarray(arrays))
-    return lambda rows, target: translation_text.teacher_forced(tf.gather(table, rows), target)
+def forced(arrays, names, seed):
+    """A function from the epoch to one from row numbers and captions to what the network sees, and what it should say.
+
+    Where there are mirrored pictures, about half of them are taken instead, decided by seed, epoch and first row.
+    """
+    table, views = tf.constant(np.asarray(arrays)), len(arrays) // len(names)
+
+    def pairs(epoch, rows, target):
+        seeds = [tf.cast(epoch, "int64") + 1000 * seed, tf.cast(rows[0], "int64")]
+        view = tf.random.stateless_uniform(tf.shape(rows), seeds, 0, views, rows.dtype)
+        return translation_text.teacher_forced(tf.gather(table, rows + view * len(names)), target)
+
+    return lambda epoch: functools.partial(pairs, epoch)
 
 
 def probabilities(model, seen, rows):

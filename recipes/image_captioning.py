@@ -38,7 +38,7 @@ from datasets import captions
 
 RECIPE = "image_captioning"
 BEAM, LENGTH_PENALTY = 3, 0.7
-FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
+FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160, "mirrored": True}
 VARIANTS = {  # what differs from the default flags, chosen on the validation part
     "same-vector": FLICKR | {"enters": "same-vector"},
     "attention": FLICKR | {"enters": "attention"},
@@ -101,9 +101,9 @@ def fit(run, parts):
     inputs = tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100)
     scored = [translation_text.FreeDecoding("cider", subwords, inputs, cider, settings["longest"])]
     kept = {"monitor": "-val_cider", "patience": settings["patience"], "callbacks": scored}
-    tables = [caption_inputs.forced(parts[split][0]) for split in ("train", "validation")]
-    pairs = lambda epoch: stream(epoch).map(tables[0])
-    minutes = training.fit(model, run, (pairs, steps), settings["epochs"], held_out.map(tables[1]), **kept)
+    tables = [caption_inputs.forced(*parts[split][:2], settings["seed"]) for split in ("train", "validation")]
+    pairs = lambda epoch: stream(epoch).map(tables[0](epoch))
+    minutes = training.fit(model, run, (pairs, steps), settings["epochs"], held_out.map(tables[1](0)), **kept)
     if settings["self_critical"]:
         minutes += fit_further(model, run, subwords, parts["train"], kept)
     return model, subwords, minutes
@@ -115,7 +115,8 @@ def fit_further(model, run, subwords, part, kept):
     texts = [[caption_report.plain(text) for text in references[name]] for name in names]
     lengths = [len(row) for row in subwords.numbers([text for row in texts for text in row])]
     most, reward = min(int(np.quantile(lengths, 0.99)), settings["longest"]), self_critical.Cider(texts)
-    return self_critical.fit(model, run, arrays, subwords, reward, most, settings["self_critical"], **kept)
+    numbers = np.arange(len(arrays)) % len(names)  # mirrored pictures have the same captions
+    return self_critical.fit(model, run, arrays, numbers, subwords, reward, most, settings["self_critical"], **kept)
 
 
 def written(model, subwords, settings, arrays, beam=BEAM, length_penalty=LENGTH_PENALTY):
@@ -165,6 +166,9 @@ def train(
     weights: Weights = "imagenet",
     fine_tune: Annotated[bool, typer.Option("--fine-tune", help="Train that network too; slow.")] = False,
     size: Size = 48,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="Train on mirrored pictures too; not where left and right matter.")
+    ] = False,
     odd: Odd = "refuse",
     cell: common.Cell = "lstm",
     units: Units = 192,
@@ -276,15 +280,20 @@ def publish(
     """Train on Flickr8k once a seed, and write results/; the same command goes on after a stop."""
     settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir, "weights": weights}
     one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
-    runs = [metrics for _, metrics in common.once_a_seed(RECIPE, variant, seeds, one)]
-    rows = [(seed, m.pop("minutes"), m) for seed, m in enumerate(runs)]
+    runs = common.once_a_seed(RECIPE, variant, seeds, one)
+    model, subwords = translation_text.together([run for run, _ in runs])
+    arrays, names, texts = caption_inputs.part(settings, load_data(settings), "test")
+    found = [beams[0][0] for beams in written(model, subwords, settings, arrays)]
+    scores = caption_report.scores(found, [texts[name] for name in names])
+    once = {f"{name}_seeds_together": score for name, score in scores.items()}
+    rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
     beside = [
         {"name": name, "metric": metric, "value": value, "source": "Flickr8k"}
         for name, values in PUBLISHED[variant].items()
         for metric, value in values.items()
     ]
-    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output))
+    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))
 
 
 if __name__ == "__main__":

@@ -27,11 +27,12 @@ NGRAMS = 4
 SIGMA = 6.0  # words by which lengths may differ
 
 
-def fit(network, run, inputs, subwords, reward, longest, epochs, **kept):
+def fit(network, run, inputs, numbers, subwords, reward, longest, epochs, **kept):
     """Go on with the training of a network that has learned by cross-entropy.
 
     Args:
         inputs: an array of what it is given, (inputs, ...).
+        numbers: by which the reward knows each of them, (inputs,).
         reward: a function from inputs' numbers and as many texts to float32 rewards.
         longest: tokens in a sentence that is drawn, at most; few need be as long as the longest that is right.
         kept: options of `training.fit`.
@@ -41,7 +42,7 @@ def fit(network, run, inputs, subwords, reward, longest, epochs, **kept):
     settings = run.settings
     judged = lambda numbers, tokens: reward(numbers, subwords.text(tokens))
     writer = Writer(network, judged, longest, settings["seed"])
-    stream, steps = training.shuffled_batches((inputs, np.arange(len(inputs))), INPUTS, settings["seed"])
+    stream, steps = training.shuffled_batches((inputs, numbers), INPUTS, settings["seed"])
     rate = training.warmed_up(RATE, epochs, steps)
     writer.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), jit_compile=False)
     return training.fit(writer, run, (stream, steps), epochs, None, saved=network, part=PART, **kept)

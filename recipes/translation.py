@@ -284,7 +284,9 @@ def publish(
     one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
     runs = common.once_a_seed(RECIPE, variant, seeds, one)
     data = load_data(settings)
-    texts = translation_text.translated_together([run for run, _ in runs], data.splits["test"]["source"])
+    model, subwords = translation_text.together([run for run, _ in runs])
+    found = translation_text.translate(translation_text.search(model), subwords, data.splits["test"]["source"])
+    texts = [beams[0][0] for beams in found]
     scores, _ = translation_report.scores(texts, data.splits["test"]["target"], data.languages[1])
     once = {f"{name}_seeds_together": score for name, score in scores.items()} if seeds > 1 else {}
     rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]

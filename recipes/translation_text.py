@@ -94,6 +94,11 @@ def opened(recipe, run):
         return run, run.model(), Subwords((run / FILE).read_bytes())
 
 
+def together(runs):
+    """The networks of several runs as one, and their subwords, which are the same because the training part is."""
+    return decoding.Ensemble([run.model() for run in runs]), Subwords((runs[0] / FILE).read_bytes())
+
+
 def examples(subwords, table, longest, dropout=0.0, seed=0):
     """Source and target numbers of the pairs of which neither side is longer; says how many are left out.
 
@@ -161,13 +166,6 @@ def translate(search, subwords, sentences, batch_size=100):
     sources, order = batches.ordered([subwords.numbers(sentences)], batch_size)
     found = written(search, subwords, sources)
     return [found[i] for i in np.argsort(order)]
-
-
-def translated_together(runs, sentences):
-    """The best translation of each sentence by the networks of several runs as one, which have the same subwords."""
-    subwords = Subwords((runs[0] / FILE).read_bytes())
-    found = translate(search(decoding.Ensemble([run.model() for run in runs])), subwords, sentences)
-    return [beams[0][0] for beams in found]
 
 
 def written(search, subwords, inputs):

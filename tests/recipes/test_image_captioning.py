@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +19,15 @@ from recipes import image_captioning as recipe
 
 SMALL = ["--units", "8", "--embedding", "8", "--epochs", "1", "--vocabulary", "350"]
 rng = np.random.default_rng(0)
+
+
+which = shutil.which
+
+
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch):
+    """METEOR, which needs it, takes seconds for each report."""
+    monkeypatch.setattr(shutil, "which", lambda name: None)
 
 
 @pytest.fixture
@@ -51,7 +61,7 @@ def test_train_evaluate_predict(call, few, capsys):
         *("captions-test.tsv", "captions-test.png"),
     }
     metrics = json.loads(Path("mine/metrics.json").read_text())
-    assert {*metrics} - {"meteor"} == {"minutes", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider", "exact"}
+    assert {*metrics} == {"minutes", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider", "exact"}
     table = pd.read_csv("mine/captions-test.tsv", sep="\t", keep_default_na=False)
     assert len(table) == 20 and table["references"].str.count(r"\|").eq(4).all()
     expected = caption_report.scores(table["caption"], table["references"].str.split(" \\| "))
@@ -212,7 +222,7 @@ def test_probabilities_are_those_of_the_beams(few):
 
 
 def test_publish_and_grid(call, few, eagerly, capsys, monkeypatch):
-    quick = {"units": 8, "embedding": 8, "epochs": 1, "vocabulary": 350}
+    quick = {"units": 8, "embedding": 8, "epochs": 1, "vocabulary": 350, "longest": 8}
     monkeypatch.setitem(recipe.VARIANTS, "same-vector", quick | {"enters": "same-vector"})
     for _ in range(2):
         assert call("publish", "--variant", "same-vector", "--seeds", 2, "--output", ".") == 0
@@ -283,7 +293,6 @@ def test_verify_passes_and_tells_a_wrong_cell(call, capsys, monkeypatch, enters)
 
 
 def test_scores_by_hand(monkeypatch):
-    monkeypatch.setattr(caption_report.shutil, "which", lambda name: None)  # METEOR takes seconds, and Java
     references = [["a dog runs on grass", "the dog runs"], ["two cats sleep", "cats asleep"]]
     perfect = caption_report.scores(["The dog runs.", "two cats sleep"], references)
     assert perfect["exact"] == 1 and perfect["bleu1"] == pytest.approx(1) and perfect["rouge_l"] == pytest.approx(1)
@@ -298,6 +307,14 @@ def test_a_caption_as_it_is_scored():
     assert caption_report.plain("A Dog's ball, red-and-blue ; two  .") == "a dog's ball red-and-blue two"
 
 
+@pytest.mark.skipif(not which("java"), reason="METEOR needs Java")
+def test_meteor_where_java_is_installed(monkeypatch):
+    said, known = ["a dog runs", "two cats"], [["a dog runs", "the dog is running"], ["one bird"]]
+    assert "meteor" not in caption_report.scores(said, known)
+    monkeypatch.setattr(shutil, "which", which)
+    assert 0.2 < caption_report.scores(said, known)["meteor"] < 1
+
+
 def test_pictures_are_squared():
     wide = np.zeros((10, 20, 3), "uint8")
     wide[:, 10:] = 200
@@ -308,7 +325,28 @@ def test_pictures_are_squared():
 
 def test_batches_hold_a_picture_for_each_caption():
     arrays = rng.normal(size=(3, 2, 4))
-    seen, target = caption_inputs.forced(arrays)(tf.constant([2, 0]), tf.constant([[5, 3], [6, 3]]))
+    pairs = caption_inputs.forced(arrays, ["a", "b", "c"], seed=0)(epoch=0)
+    seen, target = pairs(tf.constant([2, 0]), tf.constant([[5, 3], [6, 3]]))
     np.testing.assert_array_equal(seen[0], arrays[[2, 0]])
     np.testing.assert_array_equal(seen[1], [[2, 5], [2, 6]])
     np.testing.assert_array_equal(target, [[5, 3], [6, 3]])
+
+
+def test_half_of_the_pictures_are_mirrored_others_in_each_epoch():
+    arrays = np.concatenate([np.arange(200), 1000 + np.arange(200)])
+    rows, target = tf.range(200), tf.fill((200, 2), 3)
+    epochs = [caption_inputs.forced(arrays, range(200), 0)(epoch)(rows, target)[0][0].numpy() for epoch in (0, 1, 1)]
+    for seen in epochs:
+        np.testing.assert_array_equal(seen % 1000, rows)
+        assert 70 < np.sum(seen >= 1000) < 130
+    assert (epochs[0] != epochs[1]).any() and (epochs[1] == epochs[2]).all()
+
+
+def test_mirrored_pictures_stand_behind_those_of_the_training_part(few):
+    settings = common.defaults(recipe.train) | {"mirrored": True}
+    data = recipe.load_data(settings)
+    plain = {split: caption_inputs.part(settings | {"mirrored": False}, data, split)[0] for split in data.splits}
+    found = {split: caption_inputs.part(settings, data, split) for split in data.splits}
+    np.testing.assert_array_equal(found["train"][0][:60], plain["train"])
+    np.testing.assert_array_equal(found["train"][0][60:], plain["train"][:, :, ::-1])
+    assert len(found["train"][1]) == 60 and (found["validation"][0] == plain["validation"]).all()

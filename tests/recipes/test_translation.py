@@ -96,7 +96,7 @@ def defaults(options, run_dir):
 
 
 def test_publish_once_a_seed_and_again(call, few, eagerly, capsys, monkeypatch):
-    quick = {"units": 8, "embedding": 8, "epochs": 1, "vocabulary": 400}
+    quick = {"units": 8, "embedding": 8, "epochs": 1, "vocabulary": 400, "longest": 40}
     monkeypatch.setitem(translation.VARIANTS, "de-en.none", quick | {"attention": "none"})
     for _ in range(2):
         assert call("publish", "--variant", "de-en.none", "--seeds", 2, "--output", ".") == 0
