@@ -6,10 +6,6 @@ from keras import ops
 SCORES = "additive", "dot", "general", "concat"
 
 
-def _plainly(function, x):
-    return function(x)
-
-
 @keras.saving.register_keras_serializable("rnn_recipes")
 class Attention(keras.layers.Layer):
     """Looks a query s up in a memory h_1 … h_T: how well each fits, as weights, and their mean so weighted.
@@ -72,24 +68,16 @@ class Attention(keras.layers.Layer):
         """What the scores need of memory, U h_j, W h_j or h_j itself: (batch, timesteps, size)."""
         return memory if self.score == "dot" else ops.matmul(memory, self.key_kernel)
 
-    def project_query(self, s):
-        """W s."""
-        return ops.matmul(s, self.query_kernel)
-
-    def scores(self, query, keys, linear):
+    def scores(self, query, keys):
         """(batch, steps, features) and (batch, timesteps, size) to (batch, steps, timesteps)."""
         if self.score in ("dot", "general"):
             return ops.matmul(query, ops.swapaxes(keys, 1, 2))
-        wq = linear(self.project_query, query)
+        wq = ops.matmul(query, self.query_kernel)
         return ops.matmul(ops.tanh(wq[:, :, None] + keys[:, None]), self.scale)
 
     def call(self, query, memory, keys=None, memory_mask=None):
-        return self.look_up(query, memory, keys, memory_mask)
-
-    def look_up(self, query, memory, keys=None, memory_mask=None, linear=_plainly):
-        """What a call does; `linear(function, query)` is asked for what is linear in the query and has a weight."""
         alone = len(query.shape) == 2
-        scores = self.scores(query[:, None] if alone else query, self.keys(memory) if keys is None else keys, linear)
+        scores = self.scores(query[:, None] if alone else query, self.keys(memory) if keys is None else keys)
         if memory_mask is None:
             weights = ops.softmax(scores, axis=-1)
         else:
@@ -121,8 +109,7 @@ class AttentionCell(keras.layers.Layer):
     Source: Luong, Pham & Manning (2015), eq. 5 and section 3.3.
 
     Use it in `keras.layers.RNN` or `layers.RNN` with `initial_state=cell.start(states, memory, mask)`: memory, its keys
-    and its mask travel with the states, unchanged, because a cell sees nothing else. `layers.RNN` takes its fast path
-    where the wrapped cell, or each of a stack, states its parts, and drops nothing.
+    and its mask travel with the states, unchanged, because a cell sees nothing else.
 
     Args:
         cell: any cell, ours or Keras's.
@@ -134,14 +121,17 @@ class AttentionCell(keras.layers.Layer):
     Returns: h̃_t, (batch, units), and the new states.
     """
 
-    constants = 3  # at the end of the states: memory, its keys and its mask
-
     def __init__(self, cell, attention, memory_features, units=None, **kwargs):
         super().__init__(**kwargs)
         self.cell, self.attention, self.memory_features = cell, attention, memory_features
         self.output_size = self.units = units or cell.output_size
-        own = keras.tree.flatten(cell.state_size)
-        self.state_size = [self.units, *own, (None, memory_features), (None, None), (None,)]
+        self.state_size = [
+            *keras.tree.flatten(cell.state_size),
+            self.units,
+            (None, memory_features),
+            (None, None),
+            (None,),
+        ]
 
     def build(self, input_shape):
         if not self.cell.built:  # it is, where it was loaded
@@ -165,34 +155,16 @@ class AttentionCell(keras.layers.Layer):
         self._build_attention()
         there = ops.ones_like(memory[:, :, 0]) if memory_mask is None else ops.cast(memory_mask, memory.dtype)
         nothing = ops.zeros_like(states[0][:, :1]) * ops.zeros((self.units,), states[0].dtype)
-        return [nothing, *states, memory, self.attention.keys(memory), there]
+        return [*states, nothing, memory, self.attention.keys(memory), there]
 
-    def look(self, inputs, states, training=False, linear=None):
-        """One step; returns h̃_t, the new states, and the weights of the memory, (batch, timesteps).
-
-        Where `linear(function, x)` is given, it is asked for function(x) of all that is linear and has weights.
-        """
-        fed, *own, memory, keys, there = states
+    def look(self, inputs, states, training=False):
+        """One step; returns h̃_t, the new states, and the weights of the memory, (batch, timesteps)."""
+        *own, fed, memory, keys, there = states
         own = keras.tree.pack_sequence_as(self.cell.state_size, own)
-        x = ops.concatenate([inputs, fed], axis=-1)
-        s, own = _by_parts(self.cell, x, own, linear) if linear else self.cell(x, own, training=training)
-        linear = linear or _plainly
-        context, weights = self.attention.look_up(s, memory, keys, there, linear)
-        h = ops.tanh(linear(self.narrow, ops.concatenate([context, s], axis=-1)))
-        return h, [h, *keras.tree.flatten(own), memory, keys, there], weights
-
-    def narrow(self, x):
-        return ops.matmul(x, self.kernel) + self.bias
-
-    # for layers.RNN: nothing is worth doing for all steps at once
-    def project(self, x):
-        return x
-
-    def recur(self, h):
-        return h[:, :0]
-
-    def step(self, x, _, states, linear=_plainly):
-        return self.look(x, states, linear=linear)[1]
+        s, own = self.cell(ops.concatenate([inputs, fed], axis=-1), own, training=training)
+        context, weights = self.attention(s, memory, keys, memory_mask=there)
+        h = ops.tanh(ops.matmul(ops.concatenate([context, s], axis=-1), self.kernel) + self.bias)
+        return h, [*keras.tree.flatten(own), h, memory, keys, there], weights
 
     def call(self, inputs, states, training=False):
         return self.look(inputs, states, training)[:2]
@@ -208,16 +180,3 @@ class AttentionCell(keras.layers.Layer):
     def from_config(cls, config):
         parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("cell", "attention")}
         return cls(**config | parts)
-
-
-def _by_parts(cell, x, states, linear):
-    """One step of a cell, or of a stack of them: its output and new states."""
-    if hasattr(cell, "cells"):
-        new = []
-        for inner, own in zip(cell.cells, states):
-            x, own = _by_parts(inner, x, own, linear)
-            new.append(own)
-        return x, new
-    states = states if isinstance(states, (list, tuple)) else [states]
-    new = cell.step(linear(cell.project, x), linear(cell.recur, states[0]), states)
-    return new[0], new

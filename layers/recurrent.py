@@ -19,10 +19,7 @@ class RNN(keras.layers.RNN):
     The gradient comes from these three, whatever they compute, so a new cell has it by writing its equations:
     back-propagation through time (Werbos 1990) with one vector-Jacobian product of `step` and of `recur` a timestep,
     while the gradients of all weights in `project` and `recur` are one matrix product each, after the loop.
-    `dropout_masks(x, h)` of a cell that has dropout gives what to multiply the inputs and h with, at every step. A cell
-    may say that the last states, as many as its `constants`, (batch, timesteps, ...), change at no step and can have
-    zeros behind; it is then handed `step(wx, uh, states, linear)`, and has linear(function, a) work out what else is
-    linear in the middle of its step, so that these weights' gradients are products after the loop too (on TensorFlow).
+    `dropout_masks(x, h)` of a cell that has dropout gives what to multiply the inputs and h with, at every step.
 
     It runs on Keras's TensorFlow and JAX backends, in what they compile: fit, evaluate, predict, tf.function, jax.jit.
     Outside of these, on PyTorch, in mixed precision, with `unroll=True`, or around a cell without the three, this layer
@@ -41,7 +38,7 @@ class RNN(keras.layers.RNN):
             if training and _drops(cell):
                 cell.seed_generator.next()  # new masks, also where the first state comes from outside
         fast_path = _fast_path(sequences)
-        if fast_path is None or self.unroll or not all(_can_be_split(cell, fast_path) for cell in cells):
+        if fast_path is None or self.unroll or not all(_can_be_split(cell) for cell in cells):
             return super().inner_loop(sequences, initial_state, mask, training)
         x, mask = sequences, None if mask is None else ops.cast(keras.tree.flatten(mask)[0], "bool")
         if self.go_backwards:
@@ -75,14 +72,9 @@ def _fast_path(x):
     return module if module.in_graph(x) else None
 
 
-def _can_be_split(cell, fast_path):
+def _can_be_split(cell):
     same_dtype = cell.compute_dtype == cell.variable_dtype  # Keras casts weights in its own calls only
-    parts = same_dtype and all(hasattr(cell, name) for name in ("project", "recur", "step"))
-    if not parts or not hasattr(cell, "constants"):
-        return parts
-    inner = getattr(cell.cell, "cells", [cell.cell])
-    alone = all(_can_be_split(part, fast_path) and not _drops(part) for part in inner)
-    return alone and hasattr(fast_path, "TAKES_CONSTANTS")
+    return same_dtype and all(hasattr(cell, name) for name in ("project", "recur", "step"))
 
 
 def _drops(cell):

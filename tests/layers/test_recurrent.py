@@ -104,7 +104,7 @@ def test_lengths_known_only_when_the_graph_runs(mask, options):
 
 def test_few_sizes_are_compiled():
     lengths = [*range(1, 1000), *range(1000, 80000, 777)]
-    sizes = [int(fast_path.loops.round_up(tf.constant(n))) for n in lengths]
+    sizes = [int(fast_path._round_up(tf.constant(n))) for n in lengths]
     assert all(n <= size <= max(3, 1.5 * n) for n, size in zip(lengths, sizes))
     assert len({*sizes[:999]}) < 20
 
