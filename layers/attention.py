@@ -24,6 +24,8 @@ class Attention(keras.layers.Layer):
     Args:
         score: "additive", "dot", "general" or "concat".
         units: the size of v, for "additive" and "concat"; by default the query's.
+        scaled: whether "dot" and "general" are divided by the square root of the query's size (Vaswani et al. 2017,
+            section 3.2.1). Without it large products make α all but one of 0 and 1, from where little is learned.
 
     Call arguments:
         query: (batch, features), or (batch, steps, features) for the states of a whole sequence at once.
@@ -39,13 +41,15 @@ class Attention(keras.layers.Layer):
         ValueError: `score` is none of these, or memory does not fit it.
     """
 
-    def __init__(self, score="additive", units=None, **kwargs):
+    def __init__(self, score="additive", units=None, scaled=False, **kwargs):
         super().__init__(**kwargs)
         if score not in SCORES:
             raise ValueError(f"score must be one of {', '.join(SCORES)}. Received: score={score!r}")
         if units is not None and not (isinstance(units, int) and units > 0):
             raise ValueError(f"units must be a positive whole number or None. Received: units={units!r}")
-        self.score, self.units = score, units
+        if scaled and score not in ("dot", "general"):
+            raise ValueError(f'Only "dot" and "general" can be scaled. Received: scaled={scaled}, score={score!r}')
+        self.score, self.units, self.scaled = score, units, scaled
         self.supports_masking = True
 
     def build(self, query_shape, memory_shape, keys_shape=None):
@@ -71,7 +75,8 @@ class Attention(keras.layers.Layer):
     def scores(self, query, keys):
         """(batch, steps, features) and (batch, timesteps, size) to (batch, steps, timesteps)."""
         if self.score in ("dot", "general"):
-            return ops.matmul(query, ops.swapaxes(keys, 1, 2))
+            scores = ops.matmul(query, ops.swapaxes(keys, 1, 2))
+            return scores / query.shape[-1] ** 0.5 if self.scaled else scores
         wq = ops.matmul(query, self.query_kernel)
         return ops.matmul(ops.tanh(wq[:, :, None] + keys[:, None]), self.scale)
 
@@ -95,7 +100,7 @@ class Attention(keras.layers.Layer):
         return (*query_shape[:-1], memory_shape[-1]), (*query_shape[:-1], memory_shape[1])
 
     def get_config(self):
-        return super().get_config() | {"score": self.score, "units": self.units}
+        return super().get_config() | {"score": self.score, "units": self.units, "scaled": self.scaled}
 
 
 @keras.saving.register_keras_serializable("rnn_recipes")

@@ -17,7 +17,11 @@ from keras import ops
 from layers import RNN, Attention, AttentionCell, Embedding
 from recipes import common
 
-SCORES = {"none": None, "additive": "additive", "multiplicative": "general"}
+SCORES = {  # what `Attention` takes, by the name of `--attention`
+    "none": None,
+    "additive": {"score": "additive"},
+    "multiplicative": {"score": "general", "scaled": True},  # not scaled, it learns hardly more than "none"
+}
 READINGS = "bidirectional", "forward", "reversed"
 TIES = "none", "two-way", "three-way"
 
@@ -31,7 +35,7 @@ class Decoder(keras.layers.Layer):
         cell: a `--cell` name.
         units, layers: size and number of its recurrent layers.
         embedding: size of E and of h̃.
-        attention: "none", "additive" or "multiplicative" (Luong's "general").
+        attention: "none", "additive" or "multiplicative" (Luong's "general", scaled).
         memory_features: size of the memory's states, where there is attention.
         dropout: share of the embeddings, of h̃, and of what enters the second layer and above, dropped.
         tied: whether F is E.
@@ -69,7 +73,7 @@ class Decoder(keras.layers.Layer):
         self.sizes = keras.tree.flatten(stack.state_size)
         self.attends, self.fed = attention != "none", fed
         if self.attends:
-            stack = AttentionCell(stack, Attention(SCORES[attention]), memory_features, embedding)
+            stack = AttentionCell(stack, Attention(**SCORES[attention]), memory_features, embedding)
         layer = keras.layers.RNN if cell.startswith("builtin-") else RNN
         self.recurrent = layer(stack, return_sequences=True, name="recurrent")
         self.embedding = Embedding(vocabulary, embedding, embeddings_initializer="glorot_uniform", name="embedding")

@@ -6,7 +6,7 @@ Shape:  encoder–decoder: sequence-to-vector, then vector-to-sequence; with att
 
     h_j = [GRU(x_j, h_{j-1}); GRU(x_j, h_{j+1})]    the source, read in both directions; c where both readings end
     s_t = GRU([e_t; h̃_{t-1}], s_{t-1})              the translation so far; e_t is its last subword's embedding
-    α_t = softmax_j(v · tanh(W s_t + U h_j))        --attention additive, or multiplicative: s_t · W h_j
+    α_t = softmax_j(v · tanh(W s_t + U h_j))        --attention additive, or multiplicative: s_t · W h_j / √units
     h̃_t = tanh(V [Σ_j α_tj h_j; s_t] + d)
     P(y_t) = softmax(E h̃_t + a)                     --attention none: h̃_t = tanh(V s_t + d), s_t sees [e_t; c]
 

@@ -117,7 +117,7 @@ def test_publish_once_a_seed_and_again(call, few, eagerly, capsys, monkeypatch):
 
 def test_grid(call, few, eagerly, capsys, monkeypatch):
     monkeypatch.setattr(common, "BUILT_IN", {"gru": common.BUILT_IN["gru"]})
-    monkeypatch.setattr(encoder_decoder, "SCORES", {"none": None, "multiplicative": "general"})
+    monkeypatch.setattr(encoder_decoder, "SCORES", {"none": None, "multiplicative": {"score": "general"}})
     options = ["--data", "grammar", "--epochs", 1, "--units", 8, "--embedding", 8, "--output", "."]
     monkeypatch.setattr(sys, "argv", ["translation_grid.py", *map(str, options), "--direction", "fr-en"])
     with pytest.raises(SystemExit) as caught:
