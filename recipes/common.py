@@ -46,8 +46,18 @@ def one_of(names):
     return check
 
 
+def some_of(names):
+    def check(value):
+        return [one_of(names)(name.strip()) for name in value.split(",")]
+
+    return check
+
+
 DataDir = Annotated[Path | None, typer.Option(help="Folder in which --data is looked up.")]
 Cell = Annotated[str, typer.Option(help=f"Recurrent cell: {', '.join(CELL_NAMES)}.", callback=one_of(CELL_NAMES))]
+Cells = Annotated[
+    str, typer.Option(help=f"Of {', '.join(BUILT_IN)} those to train, commas between.", callback=some_of(BUILT_IN))
+]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training data, at most.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Sequences in one training step.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the weights, the shuffling and the dropout.")]

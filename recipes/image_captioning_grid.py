@@ -4,7 +4,8 @@ Vinyals et al. (2015, "Show and Tell") let the picture enter once and found that
 Xu et al. (2015, "Show, Attend and Tell") let the network look at a part of it for each word. This trains nine
 networks that differ in nothing else, one seed each, and scores them on the same test pictures.
 
-Takes about an hour and a half on Flickr8k; after a stop the same command goes on.
+Takes about an hour and a half on Flickr8k; after a stop the same command goes on. With --cells it can be published in
+parts.
 """
 
 import sys
@@ -31,19 +32,23 @@ def train(
     units: image_captioning.Units = 256,
     embedding: image_captioning.Embedding = 256,
     epochs: common.Epochs = 8,
+    cells: common.Cells = ",".join(common.BUILT_IN),
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
 ):
-    """Train all nine and write results/; the default."""
-    given = {name: value for name, value in locals().items() if name != "output"}
-    settings, rows = common.defaults(image_captioning.train) | given, []
-    for cell in common.BUILT_IN:
+    """Train every cell with every way and write results/; the default."""
+    given = {"data": data, "encoder": encoder, "size": size, "units": units, "embedding": embedding, "epochs": epochs}
+    settings = common.defaults(image_captioning.train) | given | {"data_dir": data_dir, "weights": weights}
+    rows = results.of_other_cells(image_captioning.RECIPE, "grid", given, cells, output)
+    for cell in cells:
         for enters in captioner.ENTERS:
             metrics = one(settings | {"cell": cell, "enters": enters})
             rows.append({"cell": cell, "enters": enters} | metrics)
+    rows.sort(key=lambda row: [*common.BUILT_IN].index(row["cell"]))
     table = pd.DataFrame(rows)
     print(f"\n{table.to_string(index=False, float_format='{:.3f}'.format)}")
-    command, runs = "python recipes/image_captioning_grid.py", [(0, table["minutes"].sum(), {})]
-    print(results.publish(image_captioning.RECIPE, "grid", command, common.versions(), runs, [], output, table=rows))
+    command, kept = "python recipes/image_captioning_grid.py", {"settings": given, "table": rows}
+    runs = [(0, table["minutes"].sum(), {})]
+    print(results.publish(image_captioning.RECIPE, "grid", command, common.versions(), runs, [], output, **kept))
 
 
 def one(settings):

@@ -65,6 +65,14 @@ def publish(
     return path
 
 
+def of_other_cells(recipe, variant, settings, cells, folder=ROOT / "results"):
+    """The records that a published table holds of other cells than these, if all was set as now; else none."""
+    path = Path(folder) / f"{recipe}.{variant}.json"
+    published = json.loads(path.read_text()) if path.exists() else {}
+    same = published.get("settings") == settings
+    return [row for row in published["table"] if row["cell"] not in cells] if same else []
+
+
 def key(name):
     """A rival's name as a part of a metric's: "NBSVM, bigrams" is nbsvm_bigrams."""
     return name.lower().replace(",", "").replace(" ", "_")

@@ -5,7 +5,8 @@ Properties of Neural Machine Translation") saw its translations get worse as sen
 (2015) let the decoder look back instead. This trains nine networks that differ in nothing else, one seed each: BLEU of
 each, and a curve over the length of the source.
 
-Takes an hour and a half on Multi30k with one core; after a stop the same command goes on.
+Takes an hour and a half on Multi30k with one core; after a stop the same command goes on. With --cells it can be
+published in parts.
 """
 
 import sys
@@ -31,27 +32,35 @@ def train(
     epochs: common.Epochs = 6,
     units: translation.Units = 256,
     embedding: translation.Embedding = 256,
+    cells: common.Cells = ",".join(common.BUILT_IN),
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
 ):
-    """Train all nine, draw and write results/; the default."""
-    given = {"data": data, "direction": direction, "data_dir": data_dir, "epochs": epochs}
-    settings = common.defaults(translation.train) | given | {"units": units, "embedding": embedding}
+    """Train every cell with every attention, draw and write results/; the default."""
+    given = {"data": data, "direction": direction, "epochs": epochs, "units": units, "embedding": embedding}
+    settings = common.defaults(translation.train) | given | {"data_dir": data_dir}
     language = translation.load_data(settings).languages[1]
-    rows, curves = [], {cell: {} for cell in common.BUILT_IN}
-    for cell in common.BUILT_IN:
+    rows = results.of_other_cells(translation.RECIPE, "grid", given, cells, output)
+    for cell in cells:
         for attention in encoder_decoder.SCORES:
             run, metrics = one(settings | {"cell": cell, "attention": attention})
-            rows.append({"cell": cell, "attention": attention} | metrics)
-            curves[cell][attention] = translation.curve(run, language)
-    folder = common.Run(common.RUNS / translation.RECIPE)
-    folder.save_figure(translation_report.plot_by_length(curves), "bleu_by_length.png")
-    table = pd.DataFrame(rows)
-    print(f"\n{table.to_string(index=False, float_format='{:.2f}'.format)}\nDrawn in {folder / 'bleu_by_length.png'}")
-    flat = {f"{cell}, {kind}": curve for cell, row in curves.items() for kind, curve in row.items()}
-    kept = {"table": rows, "curves": {name: curve.round(2).to_dict("index") for name, curve in flat.items()}}
-    runs = [(0, table["minutes"].sum(), {})]
-    command = "python recipes/translation_grid.py"
+            curve = translation.curve(run, language).round(2).to_dict("index")
+            rows.append({"cell": cell, "attention": attention} | metrics | {"by_length": curve})
+    rows.sort(key=lambda row: [*common.BUILT_IN].index(row["cell"]))
+    print(f"\n{pd.DataFrame(rows).drop(columns='by_length').to_string(index=False, float_format='{:.2f}'.format)}")
+    draw(rows)
+    runs = [(0, sum(row["minutes"] for row in rows), {})]
+    command, kept = "python recipes/translation_grid.py", {"settings": given, "table": rows}
     print(results.publish(translation.RECIPE, "grid", command, common.versions(), runs, [], output, **kept))
+
+
+def draw(rows):
+    """BLEU by length, a picture for each cell."""
+    panels = {row["cell"]: {} for row in rows}
+    for row in rows:
+        panels[row["cell"]][row["attention"]] = pd.DataFrame.from_dict(row["by_length"], orient="index")
+    folder = common.Run(common.RUNS / translation.RECIPE)
+    folder.save_figure(translation_report.plot_by_length(panels), "bleu_by_length.png")
+    print(f"Drawn in {folder / 'bleu_by_length.png'}")
 
 
 def one(settings):

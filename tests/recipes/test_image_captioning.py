@@ -233,10 +233,9 @@ def test_publish_and_grid(call, few, eagerly, capsys, monkeypatch):
         assert [row["value"] for row in result["published"]] == [0.608, 0.198, 0.478]
     assert capsys.readouterr().out.count("If this is stopped") == 2  # the second time nothing is trained
 
-    monkeypatch.setattr(common, "BUILT_IN", {"gru": common.BUILT_IN["gru"]})
     monkeypatch.setattr(captioner, "ENTERS", {"initial-state": captioner.ENTERS["initial-state"]})
     options = ["--data", "scenes", "--encoder", "cnn", "--size", 48, "--epochs", 1, "--units", 8, "--embedding", 8]
-    monkeypatch.setattr(sys, "argv", ["image_captioning_grid.py", *map(str, options), "--output", "."])
+    monkeypatch.setattr(sys, "argv", ["image_captioning_grid.py", *map(str, options), "--output", ".", "--cells", "gru"])
     with pytest.raises(SystemExit) as caught:
         common.main(image_captioning_grid.app)
     assert not caught.value.code

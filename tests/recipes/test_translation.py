@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -115,21 +116,28 @@ def test_publish_once_a_seed_and_again(call, few, eagerly, capsys, monkeypatch):
     assert capsys.readouterr().out.count("If this is stopped") == 2  # but for the first time nothing is trained
 
 
-def test_grid(call, few, eagerly, capsys, monkeypatch):
-    monkeypatch.setattr(common, "BUILT_IN", {"gru": common.BUILT_IN["gru"]})
+def test_grid_in_parts(call, few, eagerly, capsys, monkeypatch):
     monkeypatch.setattr(encoder_decoder, "SCORES", {"none": None, "multiplicative": {"score": "general"}})
-    options = ["--data", "grammar", "--epochs", 1, "--units", 8, "--embedding", 8, "--output", "."]
-    monkeypatch.setattr(sys, "argv", ["translation_grid.py", *map(str, options), "--direction", "fr-en"])
-    with pytest.raises(SystemExit) as caught:
-        common.main(translation_grid.app)
-    assert not caught.value.code
-    result = json.loads(Path("translation.grid.json").read_text())
-    for row, attention in zip(result["table"], ("none", "multiplicative"), strict=True):
-        metrics = json.loads(Path(f"runs/translation/grid-gru-{attention}-seed0/metrics.json").read_text())
-        assert row == {"cell": "gru", "attention": attention} | metrics
-        curve = result["curves"][f"gru, {attention}"]
-        assert sum(row["sentences"] for row in curve.values()) == 40
+
+    def table(*options):
+        options = ["--data", "grammar", "--direction", "fr-en", "--units", 8, "--output", ".", *options]
+        monkeypatch.setattr(sys, "argv", ["translation_grid.py", *map(str, options)])
+        with pytest.raises(SystemExit) as caught:
+            common.main(translation_grid.app)
+        assert not caught.value.code
+        rows = json.loads(Path("translation.grid.json").read_text())["table"]
+        return {(row.pop("cell"), row.pop("attention")): row for row in rows}
+
+    first = table("--epochs", 1, "--embedding", 8, "--cells", "gru")
+    both = table("--epochs", 1, "--embedding", 8, "--cells", "simple")
+    assert [*both] == [(cell, kind) for cell in ("simple", "gru") for kind in ("none", "multiplicative")]
+    for (cell, kind), row in both.items():
+        metrics = json.loads(Path(f"runs/translation/grid-{cell}-{kind}-seed0/metrics.json").read_text())
+        assert sum(band["sentences"] for band in row.pop("by_length").values()) == 40
+        assert row == metrics and (cell == "simple" or first[cell, kind].items() > row.items())
     assert Path("runs/translation/bleu_by_length.png").stat().st_size > 5000
+    shutil.rmtree("runs")
+    assert {cell for cell, _ in table("--epochs", 1, "--embedding", 6, "--cells", "simple")} == {"simple"}
 
 
 def test_own_pairs_in_languages_the_code_has_never_seen(call, capsys):
