@@ -287,8 +287,7 @@ def publish(
     data = load_data(settings)
     model, subwords = translation_text.together([run for run, _ in runs])
     found = translation_text.translate(translation_text.search(model), subwords, data.splits["test"]["source"])
-    texts = [beams[0][0] for beams in found]
-    scores, _ = translation_report.scores(texts, data.splits["test"]["target"], data.languages[1])
+    scores = translation_report.scores([b[0][0] for b in found], data.splits["test"]["target"], data.languages[1])[0]
     once = {f"{name}_seeds_together": score for name, score in scores.items()} if seeds > 1 else {}
     rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
