@@ -1,5 +1,7 @@
 """The translating network: step by step as at once, blind to padding, saved with its shared matrices."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -109,16 +111,25 @@ def test_dropout_in_training_only():
     np.testing.assert_array_equal(model(inputs), model(inputs))
 
 
-def test_loss_by_hand():
-    logits = np.random.default_rng(0).normal(size=(2, 3, 6)).astype("float32")
-    tokens = np.array([[4, 2, 3], [5, 3, 0]])
+@pytest.mark.parametrize("vocabulary", [6, 2500])  # the loss of the second is compiled
+def test_loss_by_hand(vocabulary):
+    logits = np.random.default_rng(0).normal(size=(2, 3, vocabulary)).astype("float32")
+    tokens = np.array([[4, 2, vocabulary - 3], [vocabulary - 1, 3, 0]])
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     expected = []
     for row, column in zip(*np.nonzero(tokens)):
-        wanted = np.full(6, 0.2 / 6)
+        wanted = np.full(vocabulary, 0.2 / vocabulary)
         wanted[tokens[row, column]] += 0.8
         expected.append(-(wanted * np.log(p[row, column])).sum())
     np.testing.assert_allclose(encoder_decoder.cross_entropy(0.2)(tokens, logits), np.mean(expected), rtol=1e-5)
+
+
+def test_a_model_with_the_loss_is_saved_without_a_warning(tmp_path):
+    model = built()
+    model.compile("adam", encoder_decoder.cross_entropy(0.1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.save(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("variant", VARIANTS[:3], ids=names)
