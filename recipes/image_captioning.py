@@ -38,7 +38,7 @@ from datasets import captions
 
 RECIPE = "image_captioning"
 BEAM, LENGTH_PENALTY = 3, 0.7
-FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160, "mirrored": True}
+FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
 VARIANTS = {  # what differs from the default flags, chosen on the validation part
     "same-vector": FLICKR | {"enters": "same-vector"},
     "attention": FLICKR | {"enters": "attention"},
