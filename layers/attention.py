@@ -38,7 +38,7 @@ class Attention(keras.layers.Layer):
         (batch, steps, timesteps). Where all of memory is masked, both are 0.
 
     Raises:
-        ValueError: `score` is none of these, or memory does not fit it.
+        ValueError: `score` is none of these, memory does not fit it, or it is not one that can be scaled.
     """
 
     def __init__(self, score="additive", units=None, scaled=False, **kwargs):

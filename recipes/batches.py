@@ -18,15 +18,15 @@ def _padded(columns, chosen):
     return tuple(x.to_tensor(PADDING) if isinstance(x, tf.RaggedTensor) else x for x in rows)
 
 
-def _drawn(examples, epoch):
-    """The columns of an epoch, all of them ragged, as a part of the graph."""
+def _drawn(examples, epoch, count):
+    """The `count` columns of an epoch, all of them ragged, as a part of the graph."""
 
     def parts(epoch):
         columns = examples(int(epoch))
         flat = [(np.concatenate(rows).astype("int32"), np.array([*map(len, rows)])) for rows in columns]
         return [part for column in flat for part in column]
 
-    found = tf.numpy_function(parts, [epoch], ["int32", "int64"] * len(examples(0)))
+    found = tf.numpy_function(parts, [epoch], ["int32", "int64"] * count)
     found = [tf.ensure_shape(part, [None]) for part in found]
     return [tf.RaggedTensor.from_row_lengths(*column) for column in zip(found[::2], found[1::2])]
 
@@ -39,13 +39,14 @@ def bucketed(examples, batch_size, seed):
             (examples, ...). Lengths are those of the last list. Or a function from the epoch to columns, all of them
             lists, for examples that are never twice the same.
     """
-    fixed = None if callable(examples) else _columns(examples)
-    count = len((examples(0) if fixed is None else examples)[0])
+    anew = callable(examples)
+    first = examples(0) if anew else examples
+    count, fixed = len(first[0]), None if anew else _columns(first)
     steps, pools = -(-count // batch_size), tf.range(count, dtype="int64") // (POOL * batch_size)
 
     def batches(epoch):
         epoch = tf.cast(epoch, tf.int64)
-        columns = _drawn(examples, epoch) if fixed is None else fixed
+        columns = _drawn(examples, epoch, len(first)) if anew else fixed
         lengths = [column for column in columns if isinstance(column, tf.RaggedTensor)][-1].row_lengths()
         order = tf.random.experimental.stateless_shuffle(tf.range(count), [epoch, seed])
         order = tf.gather(order, tf.argsort(pools * 2**32 + tf.gather(lengths, order), stable=True))

@@ -48,7 +48,7 @@ def one_of(names):
 
 def some_of(names):
     def check(value):
-        return [one_of(names)(name.strip()) for name in value.split(",")]
+        return [*dict.fromkeys(one_of(names)(name.strip()) for name in value.split(","))]
 
     return check
 

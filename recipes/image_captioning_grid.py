@@ -46,7 +46,7 @@ def train(
     rows.sort(key=lambda row: [*common.BUILT_IN].index(row["cell"]))
     table = pd.DataFrame(rows)
     print(f"\n{table.to_string(index=False, float_format='{:.3f}'.format)}")
-    command, kept = "python recipes/image_captioning_grid.py", {"settings": given, "table": rows}
+    command, kept = results.grid_command(__file__, rows), {"settings": given, "table": rows}
     runs = [(0, table["minutes"].sum(), {})]
     print(results.publish(image_captioning.RECIPE, "grid", command, common.versions(), runs, [], output, **kept))
 

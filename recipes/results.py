@@ -73,6 +73,11 @@ def of_other_cells(recipe, variant, settings, cells, folder=ROOT / "results"):
     return [row for row in published["table"] if row["cell"] not in cells] if same else []
 
 
+def grid_command(script, rows):
+    """The command line that makes a grid's records, whether they were made at once or in parts."""
+    return f"python recipes/{Path(script).name} --cells {','.join(dict.fromkeys(row['cell'] for row in rows))}"
+
+
 def key(name):
     """A rival's name as a part of a metric's: "NBSVM, bigrams" is nbsvm_bigrams."""
     return name.lower().replace(",", "").replace(" ", "_")

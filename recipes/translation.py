@@ -113,9 +113,8 @@ def fit(run, data):
 def evaluate_model(model, subwords, data, run, split="test", **searching):
     """Translate a part of the data freely and score it: prints, draws, writes a TSV; returns the scores."""
     table = data.splits[split]
-    found = translation_text.translate(
-        translation_text.search(model, longest=run.settings["longest"], **searching), subwords, table["source"]
-    )
+    search = translation_text.search(model, longest=run.settings["longest"], **searching)
+    found = translation_text.translate(search, subwords, table["source"])
     table = table.assign(translation=[beams[0][0] for beams in found])
     metrics, signatures = translation_report.scores(table["translation"], table["target"], data.languages[1])
     print(f"\n{data.described()}\nThe {split} part, {len(table):,} sentences, free decoding:")
@@ -126,12 +125,8 @@ def evaluate_model(model, subwords, data, run, split="test", **searching):
         print(f"    {row.source}\n      = {row.translation}\n    ref {row.target}")
     with common.replacing(run / f"translations-{split}.tsv") as file:
         table.to_csv(file, sep="\t", index=False)
-    run.save_figure(
-        translation_report.plot_by_length(
-            {run.settings["cell"]: {run.settings["attention"]: curve(run, data.languages[1], split)}}
-        ),
-        f"bleu_by_length-{split}.png",
-    )
+    panel = {run.settings["attention"]: curve(run, data.languages[1], split)}
+    run.save_figure(translation_report.plot_by_length({run.settings["cell"]: panel}), f"bleu_by_length-{split}.png")
     return metrics
 
 
@@ -251,6 +246,15 @@ def predict(
             print(f"    drawn in {run / f'attention-{number}.png'}")
 
 
+def together(runs, data):
+    """The scores of the test part's translations by the networks of several runs as one."""
+    model, subwords = translation_text.together(runs)
+    table = data.splits["test"]
+    found = translation_text.translate(translation_text.search(model), subwords, table["source"])
+    scores, _ = translation_report.scores([beams[0][0] for beams in found], table["target"], data.languages[1])
+    return {f"{name}_seeds_together": score for name, score in scores.items()}
+
+
 @app.command()
 def verify(cell: common.Cell = "gru", attention: Attention = "additive", units: Units = 32, embedding: Embedding = 24):
     """Compare with built-in layers.
@@ -284,11 +288,7 @@ def publish(
     settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir}
     one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
     runs = common.once_a_seed(RECIPE, variant, seeds, one)
-    data = load_data(settings)
-    model, subwords = translation_text.together([run for run, _ in runs])
-    found = translation_text.translate(translation_text.search(model), subwords, data.splits["test"]["source"])
-    scores = translation_report.scores([b[0][0] for b in found], data.splits["test"]["target"], data.languages[1])[0]
-    once = {f"{name}_seeds_together": score for name, score in scores.items()} if seeds > 1 else {}
+    once = together([run for run, _ in runs], load_data(settings)) if seeds > 1 else {}
     rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
     beside = [dict(zip(("name", "value", "source"), row), metric="bleu_lc_tok") for row in PUBLISHED[variant]]

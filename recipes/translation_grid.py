@@ -49,7 +49,7 @@ def train(
     print(f"\n{pd.DataFrame(rows).drop(columns='by_length').to_string(index=False, float_format='{:.2f}'.format)}")
     draw(rows)
     runs = [(0, sum(row["minutes"] for row in rows), {})]
-    command, kept = "python recipes/translation_grid.py", {"settings": given, "table": rows}
+    command, kept = results.grid_command(__file__, rows), {"settings": given, "table": rows}
     print(results.publish(translation.RECIPE, "grid", command, common.versions(), runs, [], output, **kept))
 
 

@@ -69,9 +69,11 @@ class Subwords:
             dropout: share of the merges of pieces that are left out, each time anew, so that a word is cut in many ways
                 (Provilkov et al. 2020, "BPE-Dropout"); `seed` decides which.
         """
-        sentencepiece.set_random_generator_seed(seed)  # of the threads that `encode` starts for a list
-        sampling = {"enable_sampling": True, "alpha": dropout, "nbest_size": -1} if dropout else {}
-        return [row + [END] for row in self._pieces.encode(list(sentences), num_threads=1, **sampling)]
+        sampling = {}
+        if dropout:
+            sentencepiece.set_random_generator_seed(seed)  # of the thread that `encode` starts for a list
+            sampling = {"enable_sampling": True, "alpha": dropout, "nbest_size": -1, "num_threads": 1}
+        return [row + [END] for row in self._pieces.encode(list(sentences), **sampling)]
 
     def text(self, rows):
         """The sentences of rows of numbers, each up to its END."""

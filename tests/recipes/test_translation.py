@@ -232,3 +232,16 @@ def test_scores_by_length():
     assert curve["sentences"].to_dict() == {"0–5": 2, "6–8": 1, "20+": 1}
     assert curve["bleu"].iloc[:2].tolist() == pytest.approx([100, 100]) and curve["bleu"].iloc[2] < 20
     assert translation_report.by_length(["a b c d e f"], texts[:1], texts[:1]).index.tolist() == ["6–8"]
+
+
+def test_subword_dropout_cuts_the_same_text_in_other_ways():
+    sentences = ["Zwei junge Männer im Freien.", "Ein Mann und zwei Hunde."] * 20
+    subwords = Subwords.learned(sentences, 400)
+    plain, first, again, other = (subwords.numbers(sentences, *how) for how in [(), (0.3, 5), (0.3, 5), (0.3, 6)])
+    assert first == again and plain != first != other and subwords.numbers(sentences) == plain
+    assert len({tuple(row) for row in first[::2]}) > 3 and sum(map(len, first)) > 1.2 * sum(map(len, plain))
+    assert subwords.text(first) == subwords.text(other) == sentences
+    table = pd.DataFrame({"source": sentences[:4], "target": [*sentences[4:7], "x" * 90]})
+    drawn = translation_text.examples(subwords, table, 40, 0.3, seed=1)
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert [subwords.text(side) for side in drawn(1)] == [sentences[:3], sentences[4:7]]
