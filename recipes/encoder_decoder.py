@@ -113,6 +113,10 @@ class Decoder(keras.layers.Layer):
         return self.logits(self.narrow(h)), keras.tree.flatten(states), None
 
     def call(self, tokens, vector, memory=None, mask=None, training=False):
+        return self.logits(self.hidden(tokens, vector, memory, mask, training))
+
+    def hidden(self, tokens, vector, memory=None, mask=None, training=False):
+        """h̃ of every step, (batch, steps, embedding), from what `call` takes."""
         x = self.drop[0](self.embedding(tokens), training=training)
         states, memory = self.begin(vector, memory, mask)
         if self.attends:
@@ -121,7 +125,7 @@ class Decoder(keras.layers.Layer):
             along = [ops.repeat(c[:, None], ops.shape(x)[1], axis=1) for c in memory]
             x = ops.concatenate([x, *along], axis=-1)
             h = self.narrow(self.recurrent(x, initial_state=self._packed(states), training=training))
-        return self.logits(self.drop[1](h, training=training))
+        return self.drop[1](h, training=training)
 
     def _packed(self, states):
         return keras.tree.pack_sequence_as(self.recurrent.cell.state_size, states) if len(states) > 1 else states

@@ -52,7 +52,8 @@ class Writer(keras.Model):
     """A network that writes, to be trained on what it writes itself.
 
     Args:
-        network: whatever has `encode(inputs, training)`, which returns what its `decoder` takes behind the tokens.
+        network: whatever has `encode(inputs, training)`, which returns what its `decoder`, a
+            `recipes.encoder_decoder.Decoder`, takes behind the tokens.
         reward: a function from input numbers, (sentences,), and tokens, (sentences, longest), to (sentences,) floats.
         longest: tokens in a sentence, at most.
         seed: of the draws.
@@ -71,14 +72,18 @@ class Writer(keras.Model):
     def train_step(self, data):
         inputs, numbers, _ = keras.utils.unpack_x_y_sample_weight(data)
         tokens = self.drawn(inputs)
+        there = tf.where(tokens != PADDING)  # nothing is worked out for padding behind the sentences
+        tokens = tokens[:, : ops.max(there[:, 1]) + 1]
         rewards = tf.numpy_function(self.reward, [ops.repeat(numbers, SENTENCES), tokens], "float32")
         rewards = ops.reshape(rewards, (-1, SENTENCES))
         others = (ops.sum(rewards, axis=1, keepdims=True) - rewards) / (SENTENCES - 1)
         with tf.GradientTape() as tape:
             encoded = [ops.repeat(x, SENTENCES, axis=0) for x in self.network.encode(inputs, training=True)]
             written = ops.pad(tokens[:, :-1], [[0, 0], [1, 0]], constant_values=START)
-            logits = self.network.decoder(written, *encoded, training=True)
-            loss = surprise(tokens, logits, ops.reshape(rewards - others, (-1, 1)))
+            h = self.network.decoder.hidden(written, *encoded, training=True)
+            logits = self.network.decoder.logits(tf.gather_nd(h, there))
+            advantage = ops.reshape(rewards - others, (-1,))
+            loss = surprise(tf.gather_nd(tokens, there), logits, tf.gather(advantage, there[:, 0]))
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         for name, value in (("loss", loss), ("reward", ops.mean(rewards))):
             self.means[name].update_state(value)
@@ -92,10 +97,9 @@ class Writer(keras.Model):
 
 
 def surprise(tokens, logits, advantage):
-    """The mean over all tokens but padding of the surprise at them, in nats, weighted by (sentences, 1)."""
-    there = ops.cast(ops.not_equal(tokens, PADDING), "float32")
-    right = ops.take_along_axis(ops.log_softmax(logits), tokens[..., None], axis=-1)[..., 0]
-    return -ops.sum(advantage * right * there) / ops.sum(there)
+    """The mean over tokens, (tokens,), of the surprise at them, in nats, weighted by their sentences' advantage."""
+    right = ops.take_along_axis(logits, tokens[:, None], axis=-1)[:, 0] - ops.logsumexp(logits, axis=-1)
+    return -ops.mean(advantage * right)
 
 
 class Cider:
