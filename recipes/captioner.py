@@ -36,7 +36,8 @@ class Captioner(keras.Model):
         # two maps of a trained network have scales of their own
         self.scale = None if own else keras.layers.BatchNormalization(name="scale")
         self.project = keras.layers.Dense(units, activation="relu", name="project")
-        self.drop = keras.layers.Dropout(dropout, seed=seed + 2)
+        # whole channels: what is dropped at one position alone would be seen at its neighbours
+        self.drop = keras.layers.SpatialDropout1D(dropout, seed=seed + 2)
 
     def build(self, shapes):
         seen, written = shapes
