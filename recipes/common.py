@@ -280,9 +280,12 @@ def versions():
 @contextlib.contextmanager
 def replacing(path):
     """A binary file that takes the place of `path` when it is whole: a kill at any moment leaves the old or the new."""
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # two runs may write what they share at once
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -85,7 +85,17 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     with pytest.raises(RuntimeError), common.replacing(path) as file:
         file.write(b"half of the new")
         raise RuntimeError
-    assert path.read_text() == "old"
+    assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]
+
+
+def test_two_processes_may_write_one_file_at_once(tmp_path, monkeypatch):
+    path = tmp_path / "features.npy"
+    with common.replacing(path) as file:
+        file.write(b"whole")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with common.replacing(path) as other:
+            other.write(b"whole")
+    assert path.read_bytes() == b"whole" and [*tmp_path.iterdir()] == [path]
 
 
 @pytest.mark.parametrize("name", common.CELL_NAMES)
