@@ -4,8 +4,8 @@ Vinyals et al. (2015, "Show and Tell") let the picture enter once and found that
 Xu et al. (2015, "Show, Attend and Tell") let the network look at a part of it for each word. This trains nine
 networks that differ in nothing else, one seed each, and scores them on the same test pictures.
 
-Takes about an hour and a half on Flickr8k; after a stop the same command goes on. With --cells it can be published in
-parts.
+Takes about three quarters of an hour on Flickr8k with one core; after a stop the same command goes on. With --cells it
+can be published in parts.
 """
 
 import sys
@@ -31,7 +31,7 @@ def train(
     size: image_captioning.Size = image_captioning.FLICKR["size"],
     units: image_captioning.Units = 256,
     embedding: image_captioning.Embedding = 256,
-    epochs: common.Epochs = 8,
+    epochs: common.Epochs = 4,
     cells: common.Cells = ",".join(common.BUILT_IN),
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
 ):

@@ -209,6 +209,14 @@ def test_step_by_step_is_what_teacher_forcing_sees(enters, cell):
     assert np.abs(whole[0] - np.array(model((pictures[::-1], written)))[0]).max() > 0.001  # it has seen the picture
 
 
+@pytest.mark.parametrize("encoder, whole", [("cnn", False), ("MobileNetV2", True)])
+def test_whole_channels_of_a_trained_network_are_dropped(encoder, whole):
+    settings = {"cell": "gru", "units": 8, "layers": 1, "embedding": 6, "dropout": 0.5, "seed": 0}
+    model = captioner.Captioner(9, "attention", looks=False, encoder=encoder, size=32, **settings)
+    dropped = np.array(model.drop(np.ones((3, 25, 40), "float32"), training=True)) == 0
+    assert 0.4 < dropped.mean() < 0.6 and (dropped == dropped[:, :1]).all() == whole
+
+
 def test_probabilities_are_those_of_the_beams(few):
     settings = {"units": 5, "layers": 1, "embedding": 4, "dropout": 0.0, "seed": 0, "encoder": "cnn", "size": 32}
     model = captioner.Captioner(9, "attention", "gru", looks=False, **settings)
