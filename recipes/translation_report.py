@@ -68,9 +68,10 @@ def plot_by_length(panels):
     for axis, (title, curves) in zip(axes[0], panels.items()):
         for name, curve in curves.items():
             axis.plot(curve.index, curve["bleu"], marker="o", label=name)
-        axis.set(title=title, xlabel="words in the source sentence", ylim=(0, None))
+        axis.set(title=title, xlabel="words in the source sentence")
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("BLEU")
+    axes[0, 0].set_ylim(bottom=0)  # after all curves are drawn: it ends at the highest of them
     axes[0, 0].legend(title="attention")
     return figure
 

@@ -234,6 +234,13 @@ def test_scores_by_length():
     assert translation_report.by_length(["a b c d e f"], texts[:1], texts[:1]).index.tolist() == ["6–8"]
 
 
+def test_every_panel_shows_its_whole_curves():
+    curves = [pd.DataFrame({"bleu": values}, index=["0–5", "6–8"]) for values in ([3.0, 9.0], [20.0, 36.0])]
+    figure = translation_report.plot_by_length({"simple": {"none": curves[0]}, "lstm": {"none": curves[1]}})
+    for axis in figure.axes:
+        assert axis.get_ylim()[0] == 0 and axis.get_ylim()[1] > 36
+
+
 def test_subword_dropout_cuts_the_same_text_in_other_ways():
     sentences = ["Zwei junge Männer im Freien.", "Ein Mann und zwei Hunde."] * 20
     subwords = Subwords.learned(sentences, 400)
