@@ -4,8 +4,8 @@ Vinyals et al. (2015, "Show and Tell") let the picture enter once and found that
 Xu et al. (2015, "Show, Attend and Tell") let the network look at a part of it for each word. This trains nine
 networks that differ in nothing else, one seed each, and scores them on the same test pictures.
 
-Takes about half an hour on Flickr8k with one core; after a stop the same command goes on. With --cells it
-can be published in parts.
+Takes about half an hour on Flickr8k with one core; after a stop the same command goes on. With --cells it can be
+published in parts.
 """
 
 import sys
