@@ -54,7 +54,7 @@ class Writer(keras.Model):
     Args:
         network: whatever has `encode(inputs, training)`, which returns what its `decoder`, a
             `recipes.encoder_decoder.Decoder`, takes behind the tokens.
-        reward: a function from input numbers, (sentences,), and tokens, (sentences, longest), to (sentences,) floats.
+        reward: a function from input numbers, (sentences,), and tokens, (sentences, steps), to (sentences,) floats.
         longest: tokens in a sentence, at most.
         seed: of the draws.
 
