@@ -158,6 +158,8 @@ def pictures_in(place):
 
     Raises FileNotFoundError where there is nothing, ValueError where there is no picture.
     """
+    if not place.exists():
+        raise FileNotFoundError(f"No such file or folder: {place}. Name a picture, or a folder, zip or tar of pictures.")
     if place.is_dir() or place.suffix.lower() in SUFFIXES:
         paths = sorted(place.iterdir()) if place.is_dir() else [place]
         found = {path.name: path for path in paths if path.suffix.lower() in SUFFIXES}

@@ -60,6 +60,12 @@ def test_own_split_and_tabs(own):
     assert data.splits["validation"]["name"].tolist() == ["1.jpg", "4.jpg", "7.jpg"]
 
 
+@pytest.mark.parametrize("name", ["missing.jpg", "missing.zip", "missing"])
+def test_pictures_that_are_not_there_are_told(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=f"No such file or folder: .*{name}. Name a picture"):
+        captions.pictures_in(tmp_path / name)
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_pictures_in_archives_are_the_same(own, kind):
     before = dict(captions.load(str(own)).pictures.arrays(["3.jpg"]))["3.jpg"]
