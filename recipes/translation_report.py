@@ -71,7 +71,7 @@ def plot_by_length(panels):
         axis.set(title=title, xlabel="words in the source sentence")
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("BLEU")
-    axes[0, 0].set_ylim(bottom=0)  # after all curves are drawn: it ends at the highest of them
+    axes[0, 0].set_ylim(0, 1.05 * axes[0, 0].get_ylim()[1])  # after all curves are drawn: above the highest of them
     axes[0, 0].legend(title="attention")
     return figure
 
