@@ -17,10 +17,11 @@ def looks(settings):
     return settings["fine_tune"] or settings["encoder"] == picture_features.CNN
 
 
-def seen(settings, pictures, names, mirrored=False):
+def seen(settings, pictures, names, views=1):
     """What the model is given of each picture, an array of (pictures, ...), and the names of those that can be read.
 
-    With `mirrored`, what it is given of the same pictures, left and right exchanged, stands behind.
+    Of the `views` of a picture all first ones come first, then all second ones, and so on: as it is, mirrored, if the
+    settings say so, and random crops.
     """
     with common.user_errors():
         found, messages = picture_features.read(pictures, list(names), settings["size"], settings["odd"])
@@ -28,13 +29,14 @@ def seen(settings, pictures, names, mirrored=False):
             print(f"left out: {message}")
         if not found:
             raise ValueError("None of the pictures can be read.")
-        views = [np.stack(list(found.values()))]
-        views += [np.ascontiguousarray(views[0][:, :, ::-1])] if mirrored else []
+        arrays, mirrored = np.stack(list(found.values())), settings["mirrored"]
+        shown = [arrays, np.ascontiguousarray(arrays[:, :, ::-1])][:2][:views]
+        shown += [picture_features.cropped(arrays, seed, mirrored) for seed in range(views - len(shown))]
         if not looks(settings):
             weights = settings["weights"] if settings["weights"] == "imagenet" else Path(settings["weights"])
             look = lambda view: picture_features.features(view, settings["encoder"], settings["size"], weights, FEATURES)
-            views = [look(view) for view in views]
-        return np.concatenate(views) if mirrored else views[0], [*found]
+            shown = [look(view) for view in shown]
+        return tf.concat(shown, axis=0) if views > 1 else shown[0], [*found]
 
 
 def examples(subwords, names, texts):
@@ -44,18 +46,18 @@ def examples(subwords, names, texts):
 
 
 def part(settings, data, split):
-    """A split's arrays, names and captions by name; in the training part perhaps twice as many arrays, see `seen`."""
-    table = data.splits[split]
-    arrays, names = seen(settings, data.pictures, table["name"], settings["mirrored"] and split == "train")
+    """A split's arrays, names and captions by name; in the training part perhaps several arrays a name, see `seen`."""
+    table, views = data.splits[split], 1 + settings["mirrored"] + settings["crops"]
+    arrays, names = seen(settings, data.pictures, table["name"], views if split == "train" else 1)
     return arrays, names, dict(zip(table["name"], table["captions"]))
 
 
 def forced(arrays, names, seed):
     """A function from the epoch to one from row numbers and captions to what the network sees, and what it should say.
 
-    Where there are mirrored pictures, about half of them are taken instead, decided by seed, epoch and first row.
+    Where there are several views of each picture, one is drawn, decided by seed, epoch and first row.
     """
-    table, views = tf.constant(np.asarray(arrays)), len(arrays) // len(names)
+    table, views = tf.convert_to_tensor(arrays), len(arrays) // len(names)
 
     def pairs(epoch, rows, target):
         seeds = [tf.cast(epoch, "int64") + 1000 * seed, tf.cast(rows[0], "int64")]

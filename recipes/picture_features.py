@@ -13,6 +13,7 @@ from recipes import common
 
 CNN = "cnn"  # a small network that a recipe trains itself
 BATCH = 64
+LEAST = 0.6  # share of a picture's area that a crop shows
 
 
 def names():
@@ -66,6 +67,23 @@ def squared(array, size):
     if array.shape[:2] == (size, size):
         return array
     return tf.cast(tf.round(tf.image.resize(array, (size, size), antialias=True)), tf.uint8).numpy()
+
+
+def cropped(arrays, seed, mirrored):
+    """A random part of each picture, its aspect kept, as large as the picture; half of them mirrored, if at all.
+
+    Args:
+        arrays: uint8, (pictures, size, size, 3).
+    """
+    rng = np.random.default_rng(seed)
+    sides = np.sqrt(rng.uniform(LEAST, 1, (len(arrays), 1)))
+    corners = rng.uniform(0, 1 - sides, (len(arrays), 2))  # top and left
+    boxes = np.concatenate([corners, corners + sides], axis=1)
+    turned = mirrored & (rng.random(len(arrays)) < 0.5)
+    boxes[turned] = boxes[turned][:, [0, 3, 2, 1]]  # from its right to its left
+    batches = (slice(begin, begin + BATCH) for begin in range(0, len(arrays), BATCH))
+    cut = lambda part, boxes: tf.image.crop_and_resize(part, boxes, range(len(part)), arrays.shape[1:3])
+    return np.concatenate([tf.cast(tf.round(cut(arrays[b], boxes[b])), "uint8") for b in batches])
 
 
 def read(pictures, names, size, damaged):

@@ -11,6 +11,8 @@ Self-Critical Sequence Training", for the other sentences' mean, which takes the
 """
 
 import collections
+import functools
+import operator
 
 import keras
 import numpy as np
@@ -149,6 +151,40 @@ class Cider:
             cosines = np.divide(products, norm, out=np.zeros(NGRAMS), where=norm > 0)
             total += cosines.mean() * np.exp(-((words - other_words) ** 2) / (2 * SIGMA**2))
         return 10 * total / len(references)
+
+
+class Bleu:
+    """BLEU-4 of single texts against fixed references (Papineni et al. 2002); CIDEr cares little for common n-grams.
+
+    1 is added to the numbers of right and of all n-grams but words, or a text without a right 4-gram would be worth
+    nothing (Lin & Och 2004). A text loses where it is shorter than the mean reference, not the closest one: judged text
+    by text, networks would come to write too short for BLEU of all texts together.
+
+    Args:
+        references: for each input a list of texts, words between spaces.
+    """
+
+    def __init__(self, references):
+        self.references = []
+        for texts in references:
+            most = functools.reduce(operator.or_, map(_ngrams, texts))  # of each n-gram what one text has at most
+            self.references.append((most, np.mean([len(text.split()) for text in texts])))
+
+    def __call__(self, numbers, texts):
+        """The score of each text against the references of the input of that number, float32, from 0 to 1."""
+        found = (self._score(text, *self.references[n]) for n, text in zip(numbers, texts))
+        return np.fromiter(found, "float32", len(texts))
+
+    @staticmethod
+    def _score(text, most, wanted):
+        right, words = np.zeros(NGRAMS), len(text.split())
+        for ngram, count in _ngrams(text).items():
+            right[len(ngram) - 1] += min(count, most[ngram])
+        if not right[0]:
+            return 0.0
+        added = np.arange(NGRAMS) > 0
+        precisions = (right + added) / (np.maximum(words - np.arange(NGRAMS), 0) + added)
+        return np.exp(np.log(precisions).mean() + min(0.0, 1 - wanted / words))
 
 
 def _ngrams(text):

@@ -357,3 +357,26 @@ def test_mirrored_pictures_stand_behind_those_of_the_training_part(few):
     np.testing.assert_array_equal(found["train"][0][:60], plain["train"])
     np.testing.assert_array_equal(found["train"][0][60:], plain["train"][:, :, ::-1])
     assert len(found["train"][1]) == 60 and (found["validation"][0] == plain["validation"]).all()
+    for mirrored in (True, False):
+        asked = settings | {"mirrored": mirrored, "crops": 2}
+        cut = {split: caption_inputs.part(asked, data, split) for split in data.splits}
+        arrays, begin = cut["train"][0].numpy(), 60 * (1 + mirrored)
+        assert len(arrays) == begin + 120 and arrays.dtype == "uint8" and len(cut["train"][1]) == 60
+        np.testing.assert_array_equal(arrays[:begin], found["train"][0][:begin])
+        assert (cut["validation"][0] == plain["validation"]).all()
+        for other in (found["train"][0].numpy()[60:], arrays[begin + 60 :]):
+            assert (arrays[begin : begin + 60] != other).any(axis=(1, 2, 3)).sum() > 50
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_crop_is_a_part_of_its_picture(mirrored):
+    down, across = np.mgrid[:200, :200].astype("uint8")
+    arrays = np.stack([np.dstack([down, across, across])] * 60)
+    crops = picture_features.cropped(arrays, 0, mirrored).astype(float)
+    high, wide = crops[:, -1, 0, 0] - crops[:, 0, 0, 0], crops[:, 0, -1, 1] - crops[:, 0, 0, 1]
+    assert np.abs(np.abs(wide) - high).max() <= 2  # its aspect is kept
+    area = (high / 199) ** 2
+    assert area.min() > picture_features.LEAST - 0.02 and area.max() > 0.95 and area.min() < 0.65
+    assert 15 < (wide < 0).sum() < 45 if mirrored else (wide > 0).all()
+    assert len(np.unique(crops[:, 0, 0, 0])) > 20 and (crops == picture_features.cropped(arrays, 0, mirrored)).all()
+    assert crops[:, :, 0, 0].std(axis=1).min() > 30  # from top to bottom, not one line

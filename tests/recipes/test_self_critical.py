@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import sacrebleu
 from keras import ops
 from pycocoevalcap.cider.cider import Cider
 
@@ -29,6 +30,24 @@ def test_the_reward_is_cider(end):
     some = [31, 3, 3]  # fixed document frequencies: a few at a time score the same
     np.testing.assert_allclose(reward(some, [said[i] for i in some]), expected[some], rtol=1e-5)
     assert expected.min() < 0.5 and expected.max() > 2
+
+
+def test_the_other_reward_is_smoothed_bleu():
+    lengths = rng.integers(4, 12, 40)  # one length for all references, the closest and the mean
+    references = [[" ".join(rng.choice(WORDS[:9], n)) for _ in range(5)] for n in lengths]
+    said = [" ".join([*rng.choice(WORDS[:9], rng.integers(1, 9)), *row[0].split()[:3]]) for row in references]
+    measure = sacrebleu.BLEU(tokenize="none", smooth_method="add-k", smooth_value=1, effective_order=False)
+    expected = [measure.sentence_score(text, row).score / 100 for text, row in zip(said, references)]
+    found = self_critical.Bleu(references)(range(40), said)
+    assert found.dtype == "float32" and min(expected) < 0.2 and max(expected) > 0.5
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_bleu_asks_for_the_mean_length():
+    reward = self_critical.Bleu([["a b c d", "a b c d e f"], ["a"]])
+    assert reward([0], ["a b c d"]) == pytest.approx(np.exp(1 - 5 / 4)) and reward([0], ["a b c d e"]) == 1
+    assert reward([1, 0, 0], ["", "x", "d"]).tolist() == pytest.approx([0, 0, np.exp(1 - 5)])
+    assert reward([0], ["a a a a"]) == pytest.approx((1 / 4 * 1 / 4 * 1 / 3 * 1 / 2) ** 0.25 * np.exp(-0.25))
 
 
 def test_a_text_without_words_scores_nothing():
