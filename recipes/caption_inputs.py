@@ -17,11 +17,11 @@ def looks(settings):
     return settings["fine_tune"] or settings["encoder"] == picture_features.CNN
 
 
-def seen(settings, pictures, names, views=1):
+def seen(settings, pictures, names, training=False):
     """What the model is given of each picture, an array of (pictures, ...), and the names of those that can be read.
 
-    Of the `views` of a picture all first ones come first, then all second ones, and so on: as it is, mirrored, if the
-    settings say so, and random crops.
+    In training, all pictures as they are come first; behind them, as the settings say, all of them mirrored, and random
+    crops of all of them.
     """
     with common.user_errors():
         found, messages = picture_features.read(pictures, list(names), settings["size"], settings["odd"])
@@ -30,13 +30,15 @@ def seen(settings, pictures, names, views=1):
         if not found:
             raise ValueError("None of the pictures can be read.")
         arrays, mirrored = np.stack(list(found.values())), settings["mirrored"]
-        shown = [arrays, np.ascontiguousarray(arrays[:, :, ::-1])][:2][:views]
-        shown += [picture_features.cropped(arrays, seed, mirrored) for seed in range(views - len(shown))]
+        views = [arrays]
+        if training:
+            views += [np.ascontiguousarray(arrays[:, :, ::-1])] if mirrored else []
+            views += [picture_features.cropped(arrays, seed, mirrored) for seed in range(settings["crops"])]
         if not looks(settings):
             weights = settings["weights"] if settings["weights"] == "imagenet" else Path(settings["weights"])
             look = lambda view: picture_features.features(view, settings["encoder"], settings["size"], weights, FEATURES)
-            shown = [look(view) for view in shown]
-        return tf.concat(shown, axis=0) if views > 1 else shown[0], [*found]
+            views = [look(view) for view in views]
+        return tf.concat(views, axis=0) if len(views) > 1 else views[0], [*found]
 
 
 def examples(subwords, names, texts):
@@ -47,8 +49,8 @@ def examples(subwords, names, texts):
 
 def part(settings, data, split):
     """A split's arrays, names and captions by name; in the training part perhaps several arrays a name, see `seen`."""
-    table, views = data.splits[split], 1 + settings["mirrored"] + settings["crops"]
-    arrays, names = seen(settings, data.pictures, table["name"], views if split == "train" else 1)
+    table = data.splits[split]
+    arrays, names = seen(settings, data.pictures, table["name"], training=split == "train")
     return arrays, names, dict(zip(table["name"], table["captions"]))
 
 

@@ -40,8 +40,10 @@ RECIPE = "image_captioning"
 BEAM, LENGTH_PENALTY = 3, 1.0
 FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
 TUNED = FLICKR | {"units": 256, "embedding": 256, "dropout": 0.4, "mirrored": True, "self_critical": 5}
-VARIANTS = {"same-vector": TUNED | {"enters": "same-vector"}}  # chosen on validation, as this one:
-VARIANTS |= {"attention": TUNED | {"cell": "gru", "crops": 4, "self_critical": 3, "bleu_weight": 1.5}}
+VARIANTS = {  # chosen on validation
+    "same-vector": TUNED | {"enters": "same-vector"},
+    "attention": TUNED | {"cell": "gru", "crops": 4, "self_critical": 3, "bleu_weight": 1.5},
+}
 app = common.command_line(__doc__)
 
 Enters = Annotated[
@@ -105,9 +107,8 @@ def fit_further(model, run, subwords, part, kept):
     (arrays, names, references), settings = part, run.settings
     texts = [[caption_report.plain(text) for text in references[name]] for name in names]
     lengths = [len(row) for row in subwords.numbers([text for row in texts for text in row])]
-    most, cider = min(int(np.quantile(lengths, 0.99)), settings["longest"]), self_critical.Cider(texts)
-    bleu = self_critical.Bleu(texts)
-    reward = lambda *said: cider(*said) + settings["bleu_weight"] * bleu(*said)
+    most = min(int(np.quantile(lengths, 0.99)), settings["longest"])
+    reward = self_critical.judge(texts, settings["bleu_weight"])
     numbers = np.arange(len(arrays)) % len(names)  # all views of a picture have the same captions
     return self_critical.fit(model, run, arrays, numbers, subwords, reward, most, settings["self_critical"], **kept)
 

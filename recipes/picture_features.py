@@ -13,7 +13,7 @@ from recipes import common
 
 CNN = "cnn"  # a small network that a recipe trains itself
 BATCH = 64
-LEAST = 0.6  # share of a picture's area that a crop shows
+LEAST = 0.6  # share of a picture's area that a crop shows, at least
 
 
 def names():

@@ -104,6 +104,15 @@ def surprise(tokens, logits, advantage):
     return -ops.mean(advantage * right)
 
 
+def judge(references, bleu_weight):
+    """The reward of captions: `Cider`, and `Bleu` with a weight; from inputs' numbers and texts, as `fit` takes it."""
+    cider = Cider(references)
+    if not bleu_weight:
+        return cider
+    bleu = Bleu(references)
+    return lambda numbers, texts: cider(numbers, texts) + bleu_weight * bleu(numbers, texts)
+
+
 class Cider:
     """CIDEr-D of texts against fixed references (Vedantam et al. 2015), with the end of a text as a word of its own.
 

@@ -136,6 +136,14 @@ def test_self_critical_training_resumes_to_the_same_bits(call, few, eagerly, mon
     assert any(not np.array_equal(w, before[name]) for w, name in zip(left, names))
 
 
+def test_bleu_is_asked_where_it_has_a_weight(call, few, eagerly, monkeypatch):
+    right, asked = recipe.self_critical.Bleu.__call__, []
+    monkeypatch.setattr(recipe.self_critical.Bleu, "__call__", lambda *given: asked.append(given) or right(*given))
+    options = ["--self-critical", 1, "--longest", 6, *SMALL]
+    assert call("--run-dir", "without", *options) == 0 and not asked
+    assert call("--run-dir", "with", "--bleu-weight", 2, *options) == 0 and asked
+
+
 def test_a_trained_encoder_is_asked_once(call, few, weights, capsys):
     options = [*SMALL, *weights]
     assert call("--run-dir", "one", "--enters", "initial-state", *options) == 0

@@ -50,6 +50,17 @@ def test_bleu_asks_for_the_mean_length():
     assert reward([0], ["a a a a"]) == pytest.approx((1 / 4 * 1 / 4 * 1 / 3 * 1 / 2) ** 0.25 * np.exp(-0.25))
 
 
+def test_the_judge_weighs_bleu_beside_cider():
+    references = [["a b c d", "a b c d e f"], ["a d", "c a"]]
+    said = [0, 1, 1], ["a b c d", "a d", "c e"]
+    cider, bleu = self_critical.Cider(references)(*said), self_critical.Bleu(references)(*said)
+    assert (cider > 0).sum() >= 2 and bleu.min() > 0
+    for weight in (0, 1.5):
+        found = self_critical.judge(references, weight)(*said)
+        assert found.dtype == "float32"
+        np.testing.assert_allclose(found, cider + weight * bleu, rtol=1e-6)
+
+
 def test_a_text_without_words_scores_nothing():
     assert self_critical.Cider([["a dog", "the dog"], ["one cat"]], "")([0, 1], ["", "dog"]).tolist() == [0, 0]
 
