@@ -20,8 +20,8 @@ def looks(settings):
 def seen(settings, pictures, names, training=False):
     """What the model is given of each picture, an array of (pictures, ...), and the names of those that can be read.
 
-    In training, all pictures as they are come first; behind them, as the settings say, all of them mirrored, and random
-    crops of all of them.
+    All pictures as they are come first. Behind them come further views of all of them, as the settings say: mirrored
+    ones, and in training random crops, else their middles, as they are and mirrored.
     """
     with common.user_errors():
         found, messages = picture_features.read(pictures, list(names), settings["size"], settings["odd"])
@@ -30,10 +30,13 @@ def seen(settings, pictures, names, training=False):
         if not found:
             raise ValueError("None of the pictures can be read.")
         arrays, mirrored = np.stack(list(found.values())), settings["mirrored"]
-        views = [arrays]
+        views, mirror = [arrays], lambda array: [np.ascontiguousarray(array[:, :, ::-1])] if mirrored else []
         if training:
-            views += [np.ascontiguousarray(arrays[:, :, ::-1])] if mirrored else []
+            views += mirror(arrays)
             views += [picture_features.cropped(arrays, seed, mirrored) for seed in range(settings["crops"])]
+        elif settings["test_augmentation"]:
+            middle = picture_features.middle(arrays)
+            views += [*mirror(arrays), middle, *mirror(middle)]
         if not looks(settings):
             weights = settings["weights"] if settings["weights"] == "imagenet" else Path(settings["weights"])
             look = lambda view: picture_features.features(view, settings["encoder"], settings["size"], weights, FEATURES)
@@ -69,11 +72,17 @@ def forced(arrays, names, seed):
     return lambda epoch: functools.partial(pairs, epoch)
 
 
-def probabilities(model, seen, rows):
-    """How likely the model thinks each caption of one picture, from its inputs and each caption's numbers."""
+def by_picture(arrays, pictures):
+    """The views of each of so many pictures, (pictures, views, ...), of what `seen` returns."""
+    return np.swapaxes(np.reshape(arrays, (-1, pictures, *arrays.shape[1:])), 0, 1)
+
+
+def probabilities(model, views, rows):
+    """How likely the model thinks each caption of one picture, from its views and each caption's numbers."""
     found = []
     for row in rows:
-        inputs, target = translation_text.teacher_forced(tf.constant(np.asarray(seen)[None]), tf.constant([row]))
-        chances = ops.take_along_axis(ops.log_softmax(model(inputs)), target[..., None], axis=-1)
-        found.append(float(ops.exp(ops.sum(chances))))
+        target = tf.constant([row] * len(views))
+        inputs, _ = translation_text.teacher_forced(tf.convert_to_tensor(views), target)
+        chances = ops.take_along_axis(ops.softmax(model(inputs)), target[..., None], axis=-1)
+        found.append(float(ops.prod(ops.mean(chances, axis=0))))
     return found

@@ -1,11 +1,13 @@
 """A network that looks at a picture and one that writes what it shows: the model of recipes/image_captioning.py."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
-from recipes import caption_inputs, common, picture_features, training
+from recipes import caption_inputs, common, decoding, picture_features, training, translation_text
 from recipes.encoder_decoder import Decoder, cross_entropy
 
+BEAM, LENGTH_PENALTY = 3, 1.0
 # by the name of `--enters`: the decoder's attention, and whether c enters its every step
 ENTERS = {"same-vector": ("none", True), "initial-state": ("none", False), "attention": ("additive", False)}
 
@@ -95,3 +97,23 @@ def compiled(vocabulary, settings, shape, steps):
     rate = training.warmed_up(settings["learning_rate"], settings["epochs"], steps)
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), cross_entropy(settings["label_smoothing"]))
     return model
+
+
+class View:
+    """A network that is given one of the views of each picture, (batch, views, ...), as `decoding.Ensemble` takes it."""
+
+    def __init__(self, network, number):
+        self.network, self.number, self.settings, self.step = network, number, network.settings, network.step
+
+    def begin(self, inputs):
+        return self.network.begin(inputs[:, self.number])
+
+
+def written(network, subwords, settings, views, beam=BEAM, length_penalty=LENGTH_PENALTY):
+    """The beams of each picture, as `translation_text.translate` returns them.
+
+    The views of a picture, (pictures, views, ...), are captioned together, with the mean of their probabilities.
+    """
+    together = decoding.Ensemble([View(network, number) for number in range(views.shape[1])])
+    search = translation_text.search(together, beam, length_penalty, longest=settings["longest"])
+    return translation_text.written(search, subwords, tf.data.Dataset.from_tensor_slices(views).batch(100))

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, w
 
 from recipes import batches, caption_inputs, caption_report, captioner, common, picture_features  # isort: skip
 from recipes import results, self_critical, training, translation_text  # isort: skip
-from recipes.captioner import ENTERS  # isort: skip
+from recipes.captioner import BEAM, ENTERS, LENGTH_PENALTY, written  # isort: skip
 from recipes.encoder_decoder import cross_entropy  # isort: skip
 from recipes.translation_text import Subwords  # isort: skip
 
@@ -37,7 +37,6 @@ import typer
 from datasets import captions
 
 RECIPE = "image_captioning"
-BEAM, LENGTH_PENALTY = 3, 1.0
 FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
 TUNED = FLICKR | {"units": 256, "embedding": 256, "dropout": 0.4, "mirrored": True, "self_critical": 5}
 VARIANTS = {  # chosen on validation
@@ -90,13 +89,15 @@ def fit(run, parts):
         held_out, _ = batches.ordered(rows["validation"], settings["batch_size"])
         model = captioner.compiled(len(subwords), settings, parts["train"][0].shape[1:], steps)
     arrays, names, references = parts["validation"]
+    arrays = arrays[: len(names)]  # without their further views
     cider = lambda found: caption_report.cider(found, [references[name] for name in names])
     inputs = tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100)
     scored = [translation_text.FreeDecoding("cider", subwords, inputs, cider, settings["longest"])]
     kept = {"monitor": "-val_cider", "patience": settings["patience"], "callbacks": scored}
-    tables = [caption_inputs.forced(*parts[split][:2], settings["seed"]) for split in ("train", "validation")]
-    pairs = lambda epoch: stream(epoch).map(tables[0](epoch))
-    minutes = training.fit(model, run, (pairs, steps), settings["epochs"], held_out.map(tables[1](0)), **kept)
+    forced = caption_inputs.forced(*parts["train"][:2], settings["seed"])
+    pairs = lambda epoch: stream(epoch).map(forced(epoch))
+    held_out = held_out.map(caption_inputs.forced(arrays, names, settings["seed"])(0))
+    minutes = training.fit(model, run, (pairs, steps), settings["epochs"], held_out, **kept)
     if settings["self_critical"]:
         minutes += fit_further(model, run, subwords, parts["train"], kept)
     return model, subwords, minutes
@@ -113,16 +114,11 @@ def fit_further(model, run, subwords, part, kept):
     return self_critical.fit(model, run, arrays, numbers, subwords, reward, most, settings["self_critical"], **kept)
 
 
-def written(model, subwords, settings, arrays, beam=BEAM, length_penalty=LENGTH_PENALTY):
-    """The beams of each picture, as `translation_text.translate` returns them."""
-    search = translation_text.search(model, beam, length_penalty, longest=settings["longest"])
-    return translation_text.written(search, subwords, tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100))
-
-
 def evaluate_model(model, subwords, data, part, run, split="test", **searching):
     """Caption a part of the data and score it: prints, draws a sheet, writes a TSV; returns the scores."""
     arrays, names, texts = part
-    found = [beams[0][0] for beams in written(model, subwords, run.settings, arrays, **searching)]
+    views = caption_inputs.by_picture(arrays, len(names))
+    found = [beams[0][0] for beams in written(model, subwords, run.settings, views, **searching)]
     metrics = caption_report.scores(found, [texts[name] for name in names])
     print(f"\n{data.described()}\nThe {split} part, {len(names):,} pictures, free decoding, against all references:")
     print("\n".join(f"    {name:8}{value:7.3f}" for name, value in metrics.items()))
@@ -166,6 +162,9 @@ def train(
     crops: Annotated[
         int, typer.Option(min=0, help="Train on as many random parts of each picture too; not where edges matter.")
     ] = 0,
+    test_augmentation: Annotated[
+        bool, typer.Option("--test-augmentation", help="Caption a picture and its middle together; as --mirrored says.")
+    ] = False,
     odd: Odd = "refuse",
     cell: common.Cell = "lstm",
     units: Units = 192,
@@ -227,11 +226,12 @@ def predict(
     with common.user_errors():
         pictures = captions.pictures_in(picture)
     arrays, names = caption_inputs.seen(run.settings | {"odd": "skip"}, pictures, sorted(pictures.names))
-    found = written(model, subwords, run.settings, arrays, beam, length_penalty)
-    for array, name, beams in zip(arrays, names, found):
+    views = caption_inputs.by_picture(arrays, len(names))
+    found = written(model, subwords, run.settings, views, beam, length_penalty)
+    for seen, name, beams in zip(views, names, found):
         print(name)
         texts = [text for text, _ in beams]
-        for text, probability in zip(texts, caption_inputs.probabilities(model, array, subwords.numbers(texts))):
+        for text, probability in zip(texts, caption_inputs.probabilities(model, seen, subwords.numbers(texts))):
             print(f"    {probability:9.4%}  {text}")
     shown = dict(pictures.arrays(names[:24]))
     run.save_figure(caption_report.sheet([*shown.values()], [beams[0][0] for beams in found]), "predicted.png")
@@ -283,8 +283,8 @@ def publish(
     runs = common.once_a_seed(RECIPE, variant, seeds, one)
     model, subwords = translation_text.together([run for run, _ in runs])
     arrays, names, texts = caption_inputs.part(settings, load_data(settings), "test")
-    found = [beams[0][0] for beams in written(model, subwords, settings, arrays)]
-    scores = caption_report.scores(found, [texts[name] for name in names])
+    found = written(model, subwords, settings, caption_inputs.by_picture(arrays, len(names)))
+    scores = caption_report.scores([beams[0][0] for beams in found], [texts[name] for name in names])
     once = {f"{name}_seeds_together": score for name, score in scores.items()}
     rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"

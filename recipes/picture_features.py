@@ -14,6 +14,7 @@ from recipes import common
 CNN = "cnn"  # a small network that a recipe trains itself
 BATCH = 64
 LEAST = 0.6  # share of a picture's area that a crop shows, at least
+MIDDLE = 0.85  # share of a picture's width and height that its middle has
 
 
 def names():
@@ -81,6 +82,16 @@ def cropped(arrays, seed, mirrored):
     boxes = np.concatenate([corners, corners + sides], axis=1)
     turned = mirrored & (rng.random(len(arrays)) < 0.5)
     boxes[turned] = boxes[turned][:, [0, 3, 2, 1]]  # from its right to its left
+    return _cut(arrays, boxes)
+
+
+def middle(arrays):
+    """The middle of each picture, as large as the picture; arrays as `cropped` takes them."""
+    margin = (1 - MIDDLE) / 2
+    return _cut(arrays, np.tile([margin, margin, 1 - margin, 1 - margin], (len(arrays), 1)))
+
+
+def _cut(arrays, boxes):
     batches = (slice(begin, begin + BATCH) for begin in range(0, len(arrays), BATCH))
     cut = lambda part, boxes: tf.image.crop_and_resize(part, boxes, range(len(part)), arrays.shape[1:3])
     return np.concatenate([tf.cast(tf.round(cut(arrays[b], boxes[b])), "uint8") for b in batches])

@@ -225,16 +225,67 @@ def test_whole_channels_of_a_trained_network_are_dropped(encoder, whole):
     assert 0.4 < dropped.mean() < 0.6 and (dropped == dropped[:, :1]).all() == whole
 
 
-def test_probabilities_are_those_of_the_beams(few):
+@pytest.mark.parametrize("views", [1, 3])
+def test_probabilities_are_those_of_the_beams(views):
+    model = small_model()
+    seen = rng.normal(size=(1, views, 4, 6)).astype("float32")
+    together = decoding.Ensemble([captioner.View(model, number) for number in range(views)])
+    tokens, scores = decoding.beam_search(together.step, *together.begin(seen), 2, 3, 6, width=3, length_penalty=0.0)
+    rows = [row[: row.index(3) + 1] if 3 in row else row for row in np.array(tokens)[0].tolist()]
+    np.testing.assert_allclose(caption_inputs.probabilities(model, seen[0], rows), np.exp(scores[0]), rtol=1e-4)
+
+
+def small_model():
     settings = {"units": 5, "layers": 1, "embedding": 4, "dropout": 0.0, "seed": 0, "encoder": "cnn", "size": 32}
     model = captioner.Captioner(9, "attention", "gru", looks=False, **settings)
     model.build(((None, 4, 6), (None, None)))
     for weight in model.trainable_variables:
         weight.assign(rng.normal(size=weight.shape))
-    seen = rng.normal(size=(1, 4, 6)).astype("float32")
-    tokens, scores = decoding.beam_search(model.step, *model.begin(seen), 2, 3, 6, width=3, length_penalty=0.0)
-    rows = [row[: row.index(3) + 1] if 3 in row else row for row in np.array(tokens)[0].tolist()]
-    np.testing.assert_allclose(caption_inputs.probabilities(model, seen[0], rows), np.exp(scores[0]), rtol=1e-4)
+    return model
+
+
+def test_views_are_captioned_together():
+    model, seen = small_model(), rng.normal(size=(5, 2, 4, 6)).astype("float32")
+    together = decoding.Ensemble([captioner.View(model, number) for number in (0, 1)])
+    logits, *_ = together.step(np.full(5, 2), *together.begin(seen))
+    each = [model.step(np.full(5, 2), *model.begin(seen[:, number]))[0] for number in (0, 1)]
+    np.testing.assert_allclose(np.exp(logits), np.mean([keras.ops.softmax(x) for x in each], axis=0), rtol=1e-5)
+
+
+def test_test_augmentation(call, few, capsys):
+    arguments = ["--mirrored", "--test-augmentation", *SMALL]
+    assert call("--run-dir", "mine", *arguments) == 0
+    report = capsys.readouterr().out
+    assert call("evaluate", "--run", "mine") == 0
+    assert capsys.readouterr().out.strip() in report
+    Path("pictures").mkdir()
+    Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype="uint8")).save("pictures/one.png")
+    assert call("predict", "--run", "mine", "pictures", "--beam", 2) == 0
+    assert capsys.readouterr().out.count("%") == 2
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_the_views_that_are_captioned_together(few, mirrored):
+    settings = common.defaults(recipe.train) | {"mirrored": mirrored, "test_augmentation": True, "crops": 1}
+    data = recipe.load_data(settings)
+    plain, names, _ = caption_inputs.part(settings | {"test_augmentation": False}, data, "test")
+    views = caption_inputs.by_picture(caption_inputs.part(settings, data, "test")[0], len(names))
+    assert views.shape == (20, 4 if mirrored else 2, *plain.shape[1:])
+    np.testing.assert_array_equal(views[:, 0], plain)
+    middle = views[:, 2 if mirrored else 1]
+    np.testing.assert_array_equal(middle, picture_features.middle(plain))
+    if mirrored:
+        np.testing.assert_array_equal(views[:, 1::2], views[:, ::2, :, ::-1])
+    train = [caption_inputs.part(settings | {"test_augmentation": how}, data, "train")[0] for how in (True, False)]
+    np.testing.assert_array_equal(*train)  # they are not trained on
+
+
+def test_the_middle_of_a_picture():
+    down, across = np.mgrid[:200, :200].astype("uint8")
+    middle = picture_features.middle(np.stack([np.dstack([down, across, across])] * 70)).astype(float)
+    assert middle.shape == (70, 200, 200, 3) and (middle == middle[:1]).all()
+    np.testing.assert_allclose(middle[0, [0, -1], 0, 0], [15, 184], atol=1)  # .85 of 199, from 7.5 % on
+    np.testing.assert_allclose(middle[0, 0, [0, -1], 1], [15, 184], atol=1)
 
 
 def test_publish_and_grid(call, few, eagerly, capsys, monkeypatch):
