@@ -41,7 +41,8 @@ FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
 TUNED = FLICKR | {"units": 256, "embedding": 256, "dropout": 0.4, "mirrored": True, "self_critical": 5}
 VARIANTS = {  # chosen on validation
     "same-vector": TUNED | {"enters": "same-vector"},
-    "attention": TUNED | {"cell": "gru", "crops": 4, "self_critical": 3, "bleu_weight": 1.5},
+    "attention": TUNED
+    | {"cell": "gru", "crops": 4, "test_augmentation": True, "self_critical": 3, "bleu_weight": 1.5},
 }
 app = common.command_line(__doc__)
 
