@@ -67,13 +67,26 @@ def _one_by_one(step, states, memory, start, end, longest, choose):
     return sentences, total
 
 
-def beam_search(step, states, memory, start, end, longest, width=5, length_penalty=1.0, coverage_penalty=0.0):
+def beam_search(
+    step,
+    states,
+    memory,
+    start,
+    end,
+    longest,
+    width=5,
+    length_penalty=1.0,
+    coverage_penalty=0.0,
+    length_reward=0.0,
+):
     """Keep the `width` best beginnings of each sentence, until none can pass the best that ended.
 
-        score = log P / ((5 + length) / 6)^α + β Σ_j log min(1, Σ_t weight of j at t)
+        score = log P / ((5 + length) / 6)^α + β Σ_j log min(1, Σ_t weight of j at t) + γ length
 
-    Source: Wu et al. (2016), "Google's Neural Machine Translation System", section 7; α is the length penalty and β the
-    coverage penalty, which needs a decoder with attention.
+    Sources: Wu et al. (2016), "Google's Neural Machine Translation System", section 7; α is the length penalty and β the
+    coverage penalty, which needs a decoder with attention. Murray & Chiang (2018), "Correcting Length Bias in Neural
+    Machine Translation"; γ is the length reward, with which a beginning is given up when it would not pass if it ended
+    here: there is no bound on what longer ones may still gain.
 
     Returns tokens, (batch, width, longest), the best first, and their scores, (batch, width).
     """
@@ -89,12 +102,13 @@ def beam_search(step, states, memory, start, end, longest, width=5, length_penal
     def worth(total, length, covered):
         seen = ops.where(covered > 0, ops.minimum(covered, 1.0), 1.0)  # padding is never attended to
         score = total / ((5.0 + ops.cast(length, "float32")) / 6.0) ** length_penalty
+        score = score + length_reward * ops.cast(length, "float32")
         return score + coverage_penalty * ops.sum(ops.log(seen), axis=-1)
 
     def going(t, last, states, covered, alive, total, done, scores):
         # No continuation scores better than log P as it is now, at the full length.
-        hope = ops.any(total[:, 0] / ((5.0 + longest) / 6.0) ** length_penalty > scores[:, -1])
-        return ops.logical_and(t < longest, hope)
+        most = total[:, 0] / ((5.0 + longest) / 6.0) ** length_penalty + length_reward * ops.cast(t, "float32")
+        return ops.logical_and(t < longest, ops.any(most > scores[:, -1]))
 
     def turn(t, last, states, covered, alive, total, done, scores):
         logits, states, weights = step(ops.reshape(last, (-1,)), states, memory)

@@ -149,12 +149,13 @@ class FreeDecoding(keras.callbacks.Callback):
         )
 
 
-def search(model, beam=BEAM, length_penalty=LENGTH_PENALTY, coverage_penalty=0.0, longest=100):
+def search(model, beam=BEAM, length_penalty=LENGTH_PENALTY, coverage_penalty=0.0, length_reward=0.0, longest=100):
     """The model's search as a model, compiled once for many calls of `translate`."""
     if coverage_penalty and model.settings["attention"] == "none":
         raise common.Stop("--coverage-penalty needs a network with attention, and this run has none.")
     kind = functools.partial(decoding.beam_search, width=beam, length_penalty=length_penalty)
-    kind = functools.partial(kind, coverage_penalty=coverage_penalty) if beam > 1 else _greedy
+    more = {"coverage_penalty": coverage_penalty, "length_reward": length_reward}
+    kind = functools.partial(kind, **more) if beam > 1 else _greedy
     return decoding.Search(model, functools.partial(kind, start=START, end=END, longest=longest))
 
 

@@ -24,13 +24,13 @@ def log_softmax(x):
     return x - np.log(np.exp(x).sum())
 
 
-def every_sentence(i, length_penalty, coverage_penalty):
+def every_sentence(i, length_penalty, coverage_penalty, length_reward):
     """All (score, tokens) of the batch's i-th row, the best first, in NumPy."""
     found = []
 
     def go_on(tokens, h, total, covered):
         if tokens and tokens[-1] == END or len(tokens) == LONGEST:
-            score = total / ((5 + len(tokens)) / 6) ** length_penalty
+            score = total / ((5 + len(tokens)) / 6) ** length_penalty + length_reward * len(tokens)
             found.append((score + coverage_penalty * np.log(np.minimum(covered, 1)).sum(), tokens))
             return
         h = np.tanh(E[tokens[-1] if tokens else START] + h @ W + MEMORY[i])
@@ -42,13 +42,11 @@ def every_sentence(i, length_penalty, coverage_penalty):
     return sorted(found, reverse=True)
 
 
-@pytest.mark.parametrize("length_penalty, coverage_penalty", [(0.0, 0.0), (1.0, 0.0), (0.7, 0.3)])
-def test_with_room_for_every_sentence_beam_search_is_exhaustive(length_penalty, coverage_penalty):
-    tokens, scores = decoding.beam_search(
-        step, [STATES], [MEMORY], START, END, LONGEST, 122, length_penalty, coverage_penalty
-    )
+@pytest.mark.parametrize("penalties", [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.7, 0.3, 0.0), (0.0, 0.0, 0.3)])
+def test_with_room_for_every_sentence_beam_search_is_exhaustive(penalties):
+    tokens, scores = decoding.beam_search(step, [STATES], [MEMORY], START, END, LONGEST, 122, *penalties)
     for i in range(BATCH):
-        expected = every_sentence(i, length_penalty, coverage_penalty)
+        expected = every_sentence(i, *penalties)
         assert len(expected) == 121
         np.testing.assert_allclose(scores[i][:121], [score for score, _ in expected], rtol=1e-5)
         for (_, sentence), found in list(zip(expected, np.array(tokens[i])))[:40]:
@@ -90,6 +88,32 @@ def test_a_sentence_that_ended_does_not_stop_one_that_may_score_better_when_long
     tokens, scores = decoding.beam_search(surely, start, [], START, END, LONGEST, 1, 3.0)
     np.testing.assert_array_equal(tokens[0, 0], [3, 3, 3, 3])
     np.testing.assert_allclose(scores[0, 0], np.log(0.45) / (9 / 6) ** 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reward, written", [(0.5, [END, 0, 0, 0]), (0.8, [3, 3, 3, END])])
+def test_a_length_reward_buys_words_that_cost_less(reward, written):
+    first, then = np.log([1e-9, 1e-9, 0.6, 0.4]), np.log([1e-9, 1e-9, 0.5, 0.5])  # 3 costs .69 nats or more
+
+    def step(tokens, states, memory):
+        end = states[0][:, :1] >= 3  # then END follows, surely
+        chances = ops.where(end, np.log([1e-9, 1e-9, 1.0, 1e-9]), ops.where(tokens[:, None] == START, first, then))
+        return ops.cast(chances, "float32"), [states[0] + 1], None
+
+    start = [np.zeros((1, 1), "float32")]
+    tokens, _ = decoding.beam_search(step, start, [], START, END, LONGEST, 3, 0.0, 0.0, reward)
+    np.testing.assert_array_equal(tokens[0, 0], written)
+
+
+def test_with_a_length_reward_it_ends_where_no_beginning_passes_what_ended():
+    steps = []
+
+    def surely(tokens, states, memory):  # END after the first token; then anything else is unlikely
+        steps.append(1)
+        chances = np.log([1e-6, 1e-6, 1 - 3e-6, 1e-6])
+        return ops.cast(ops.broadcast_to(chances, (len(tokens), 4)), "float32"), states, None
+
+    decoding.beam_search(surely, [np.zeros((1, 1), "float32")], [], START, END, 50, 1, 0.0, 0.0, 0.8)
+    assert len(steps) < 4
 
 
 def test_width_1_is_greedy():
