@@ -24,6 +24,7 @@ SCORES = {  # what `Attention` takes, by the name of `--attention`
 }
 READINGS = "bidirectional", "forward", "reversed"
 TIES = "none", "two-way", "three-way"
+WHOLE_WORDS = None, None, 1
 
 
 @keras.saving.register_keras_serializable("rnn_recipes")
@@ -38,6 +39,8 @@ class Decoder(keras.layers.Layer):
         attention: "none", "additive" or "multiplicative" (Luong's "general", scaled).
         memory_features: size of the memory's states, where there is attention.
         dropout: share of the embeddings, of h̃, and of what enters the second layer and above, dropped.
+        word_dropout: share of the tokens of which the whole embedding is dropped (Gal & Ghahramani 2016; Sennrich & Zhang
+            2019 found it to matter most where there are few pairs).
         tied: whether F is E.
         fed: whether, without attention, c enters every step; else it enters s_0 alone.
 
@@ -62,12 +65,13 @@ class Decoder(keras.layers.Layer):
         tied,
         seed,
         fed=True,
+        word_dropout=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.settings = {"vocabulary": vocabulary, "cell": cell, "units": units, "layers": layers, "tied": tied}
         self.settings |= {"embedding": embedding, "attention": attention, "memory_features": memory_features}
-        self.settings |= {"dropout": dropout, "seed": seed, "fed": fed}
+        self.settings |= {"dropout": dropout, "word_dropout": word_dropout, "seed": seed, "fed": fed}
         cells = [common.cell(cell, units, dropout=dropout if i else 0.0) for i in range(layers)]
         stack = cells[0] if layers == 1 else keras.layers.StackedRNNCells(cells)
         self.sizes = keras.tree.flatten(stack.state_size)
@@ -80,6 +84,7 @@ class Decoder(keras.layers.Layer):
         self.bridge = keras.layers.Dense(sum(self.sizes), activation="tanh", name="bridge")
         self.narrow = None if self.attends else keras.layers.Dense(embedding, activation="tanh", name="narrow")
         self.drop = [keras.layers.Dropout(dropout, seed=seed + i) for i in range(2)]
+        self.drop_words = keras.layers.Dropout(word_dropout, noise_shape=WHOLE_WORDS, seed=seed)
 
     def build(self, tokens_shape, vector_shape, memory_shape=None, mask_shape=None):
         vocabulary, width = self.settings["vocabulary"], self.settings["embedding"]
@@ -117,7 +122,7 @@ class Decoder(keras.layers.Layer):
 
     def hidden(self, tokens, vector, memory=None, mask=None, training=False):
         """h̃ of every step, (batch, steps, embedding), from what `call` takes."""
-        x = self.drop[0](self.embedding(tokens), training=training)
+        x = self.drop[0](self.drop_words(self.embedding(tokens), training=training), training=training)
         states, memory = self.begin(vector, memory, mask)
         if self.attends:
             h = self.recurrent(x, initial_state=[*states, *memory], training=training)
@@ -147,6 +152,9 @@ class EncoderDecoder(keras.Model):
 
     Args:
         reading: "bidirectional", "forward", or "reversed": from the last word to the first (Sutskever et al. 2014).
+        lexical: whether the source's embeddings stand behind the encoder's states in the memory, [h_j; e_j], so that what
+            is attended to reaches the next word straight from the words of the source (after Nguyen & Chiang 2018,
+            "Improving Lexical Choice in Neural Machine Translation", who add a layer of its own for that).
         tied: "none"; "two-way": the decoder's two matrices are one; "three-way": and the encoder's is the same.
         sampling: share of the tokens given to the decoder in training that are its own guess instead of the right one.
             The guesses come from a first pass over the right tokens, all at once (Duckworth et al. 2019, "Parallel
@@ -158,14 +166,29 @@ class EncoderDecoder(keras.Model):
     """
 
     def __init__(
-        self, vocabulary, cell, units, layers, embedding, attention, dropout, seed, reading, tied, sampling, **kwargs
+        self,
+        vocabulary,
+        cell,
+        units,
+        layers,
+        embedding,
+        attention,
+        dropout,
+        word_dropout,
+        seed,
+        reading,
+        lexical,
+        tied,
+        sampling,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.settings = {"vocabulary": vocabulary, "cell": cell, "units": units, "layers": layers}
         self.settings |= {"embedding": embedding, "attention": attention, "dropout": dropout, "seed": seed}
-        memory_features = units * (2 if reading == "bidirectional" else 1)
+        self.settings |= {"word_dropout": word_dropout}
+        memory_features = units * (2 if reading == "bidirectional" else 1) + lexical * embedding
         self.decoder = Decoder(memory_features=memory_features, tied=tied != "none", name="decoder", **self.settings)
-        self.settings |= {"reading": reading, "tied": tied, "sampling": sampling}
+        self.settings |= {"reading": reading, "lexical": lexical, "tied": tied, "sampling": sampling}
         own = Embedding(vocabulary, embedding, embeddings_initializer="glorot_uniform", name="embedding")
         self.embedding = self.decoder.embedding if tied == "three-way" else own
         kind = {"return_sequences": True, "return_state": True, "go_backwards": reading == "reversed"}
@@ -173,6 +196,7 @@ class EncoderDecoder(keras.Model):
         both = reading == "bidirectional"
         self.readers = [keras.layers.Bidirectional(reader) for reader in readers] if both else readers
         self.drop = [keras.layers.Dropout(dropout, seed=seed + 2 + i) for i in range(layers + 1)]
+        self.drop_words = keras.layers.Dropout(word_dropout, noise_shape=WHOLE_WORDS, seed=seed + 1)
         self.guesses = keras.random.SeedGenerator(seed)
 
     def build(self, shapes):
@@ -182,12 +206,13 @@ class EncoderDecoder(keras.Model):
         for reader in self.readers:
             reader.build((*source, width))
             width = self.settings["units"] * (2 if self.settings["reading"] == "bidirectional" else 1)
-        self.decoder.build(written, (None, width), (*source, width), source)
+        memory = width + self.settings["lexical"] * self.settings["embedding"]
+        self.decoder.build(written, (None, width), (*source, memory), source)
 
     def encode(self, source, training=False):
         """Vector, memory and mask."""
         mask = ops.not_equal(source, 0)
-        x = self.drop[0](self.embedding(source), training=training)
+        x = words = self.drop[0](self.drop_words(self.embedding(source), training=training), training=training)
         for reader, drop in zip(self.readers, self.drop[1:]):
             x, *states = reader(x, mask=mask, training=training)
             if self.settings["reading"] == "reversed":
@@ -195,7 +220,8 @@ class EncoderDecoder(keras.Model):
             x = drop(x, training=training)
         half = len(states) // 2
         ends = [states[0], states[half]] if self.settings["reading"] == "bidirectional" else states[:1]
-        return ops.concatenate(ends, axis=-1), x, mask
+        memory = ops.concatenate([x, words], axis=-1) if self.settings["lexical"] else x
+        return ops.concatenate(ends, axis=-1), memory, mask
 
     def call(self, inputs, training=False):
         source, written = inputs

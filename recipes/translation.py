@@ -28,7 +28,6 @@ from recipes.translation_text import BEAM, LENGTH_PENALTY, Subwords, teacher_for
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 import typer
 
@@ -41,22 +40,6 @@ VARIANTS = {  # what differs from the default flags, chosen on the validation pa
     "en-de.attention": {"data": "multi30k", "direction": "en-de", "vocabulary": 8000, "dropout": 0.4, "epochs": 16},
     "en-es.attention": {"data": "spa-eng", "direction": "en-es", "epochs": 5},  # of four times as many pairs
 }
-PUBLISHED = {
-    "de-en.none": [
-        ("LSTM without attention", 13.8, "bentrevett's tutorial"),
-        ("GRU, c at every step", 20.6, "bentrevett's tutorial"),
-    ],
-    "de-en.attention": [
-        ("GRU, additive attention", 28.3, "bentrevett's tutorial"),
-        ("Transformer", 36.5, "bentrevett's tutorial"),
-    ],
-    "en-de.attention": [
-        ("text-only baseline", 35.5, "Elliott & Kádár 2017, not verified"),
-        ("text-only GRU, on the validation part", 37.75, "VAG-NMT's repository"),
-        ("text-only baseline", 38, "Caglayan et al. 2017, about, not verified"),
-    ],
-    "en-es.attention": [],
-}
 app = common.command_line(__doc__)
 
 Attention = Annotated[
@@ -65,7 +48,9 @@ Attention = Annotated[
 Units = Annotated[int, typer.Option(min=1, help="Units of each recurrent layer, and in each direction.")]
 Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a subword.")]
 Beam = Annotated[int, typer.Option(min=1, help="Beginnings kept of each sentence; 1 is greedy.")]
-LengthPenalty = Annotated[float, typer.Option(min=0, help="α: above 0, longer translations are preferred.")]
+ALPHA = typer.Option(min=0, help="α: above 0, longer translations are preferred.")
+GAMMA = typer.Option(min=0, help="γ: reward of every subword, in nats; best with α = 0.")
+ALPHA_ASKED, GAMMA_ASKED = (typer.Option(min=0, help=f"{o.help} [default: the run's]") for o in (ALPHA, GAMMA))
 CoveragePenalty = Annotated[
     float, typer.Option(min=0, help="β: above 0, words that were never attended to cost; needs attention.")
 ]
@@ -77,7 +62,8 @@ def load_data(settings):
 
 
 def build_model(vocabulary, settings):
-    names = "cell", "units", "layers", "embedding", "attention", "dropout", "seed", "reading", "tied"
+    names = "cell", "units", "layers", "embedding", "attention", "dropout", "word_dropout", "seed"
+    names += "reading", "lexical", "tied"
     chosen = {name: settings[name] for name in names}
     model = encoder_decoder.EncoderDecoder(vocabulary, sampling=settings["scheduled_sampling"], **chosen)
     model.build(((None, None), (None, None)))
@@ -110,11 +96,16 @@ def fit(run, data):
     return model, subwords, minutes
 
 
-def evaluate_model(model, subwords, data, run, split="test", **searching):
+def search(model, run, **asked):
+    """The search for translations with a run's settings, but for those that are asked for instead."""
+    settings = {name: run.settings[name] for name in ("length_penalty", "length_reward", "longest")}
+    return translation_text.search(model, **settings | {name: x for name, x in asked.items() if x is not None})
+
+
+def evaluate_model(model, subwords, data, run, split="test", **asked):
     """Translate a part of the data freely and score it: prints, draws, writes a TSV; returns the scores."""
     table = data.splits[split]
-    search = translation_text.search(model, longest=run.settings["longest"], **searching)
-    found = translation_text.translate(search, subwords, table["source"])
+    found = translation_text.translate(search(model, run, **asked), subwords, table["source"])
     table = table.assign(translation=[beams[0][0] for beams in found])
     metrics, signatures = translation_report.scores(table["translation"], table["target"], data.languages[1])
     print(f"\n{data.described()}\nThe {split} part, {len(table):,} sentences, free decoding:")
@@ -125,15 +116,9 @@ def evaluate_model(model, subwords, data, run, split="test", **searching):
         print(f"    {row.source}\n      = {row.translation}\n    ref {row.target}")
     with common.replacing(run / f"translations-{split}.tsv") as file:
         table.to_csv(file, sep="\t", index=False)
-    panel = {run.settings["attention"]: curve(run, data.languages[1], split)}
+    panel = {run.settings["attention"]: translation_report.curve(run, data.languages[1], split)}
     run.save_figure(translation_report.plot_by_length({run.settings["cell"]: panel}), f"bleu_by_length-{split}.png")
     return metrics
-
-
-def curve(run, language, split="test"):
-    """BLEU by the length of the source, of the translations in a run's folder."""
-    table = pd.read_csv(run / f"translations-{split}.tsv", sep="\t", keep_default_na=False)
-    return translation_report.by_length(table["source"], table["translation"], table["target"], language)
 
 
 def begin(settings, run_dir=None, resume=False):
@@ -158,6 +143,9 @@ def train(
             callback=common.one_of(encoder_decoder.READINGS),
         ),
     ] = "bidirectional",
+    lexical: Annotated[
+        bool, typer.Option("--lexical", help="Attend to the source's embeddings too, beside the encoder's states.")
+    ] = False,
     units: Units = 256,
     layers: Annotated[int, typer.Option(min=1, help="Recurrent layers, in encoder and decoder each.")] = 1,
     embedding: Embedding = 256,
@@ -174,10 +162,15 @@ def train(
     ] = 0.0,
     longest: Annotated[int, typer.Option(min=5, help="Subwords in a sentence, at most.")] = 100,
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of embeddings, states and h̃ dropped.")] = 0.3,
+    word_dropout: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of subwords dropped whole, of both languages, in training.")
+    ] = 0.0,
     label_smoothing: Annotated[float, typer.Option(min=0, max=0.9, help="Probability spread over all subwords.")] = 0.1,
     scheduled_sampling: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the decoder's inputs in training that are its own guesses.")
     ] = 0.0,
+    length_penalty: Annotated[float, ALPHA] = LENGTH_PENALTY,
+    length_reward: Annotated[float, GAMMA] = 0.0,
     averaging: Annotated[
         float, typer.Option(min=0, max=0.99999, help="Momentum of the weights' average; 0 for none.")
     ] = 0.0,
@@ -210,15 +203,16 @@ def complete(run, data):
 def evaluate(
     run: common.FinishedRun = None,
     beam: Beam = BEAM,
-    length_penalty: LengthPenalty = LENGTH_PENALTY,
+    length_penalty: Annotated[float | None, ALPHA_ASKED] = None,
+    length_reward: Annotated[float | None, GAMMA_ASKED] = None,
     coverage_penalty: CoveragePenalty = 0.0,
     validation: Annotated[bool, typer.Option("--validation", help="Score the validation part instead.")] = False,
 ):
     """Report on the test part again."""
     run, model, subwords = translation_text.opened(RECIPE, run)
     data, split = load_data(run.settings), "validation" if validation else "test"
-    searching = {"beam": beam, "length_penalty": length_penalty, "coverage_penalty": coverage_penalty}
-    evaluate_model(model, subwords, data, run, split, **searching)
+    asked = {"beam": beam, "length_penalty": length_penalty, "length_reward": length_reward}
+    evaluate_model(model, subwords, data, run, split, coverage_penalty=coverage_penalty, **asked)
 
 
 @app.command()
@@ -227,12 +221,14 @@ def predict(
     run: common.FinishedRun = None,
     file: Annotated[Path | None, typer.Option(help="A text file with a sentence on each line.")] = None,
     beam: Beam = BEAM,
-    length_penalty: LengthPenalty = LENGTH_PENALTY,
+    length_penalty: Annotated[float | None, ALPHA_ASKED] = None,
+    length_reward: Annotated[float | None, GAMMA_ASKED] = None,
     coverage_penalty: CoveragePenalty = 0.0,
 ):
     """Translate sentences, and draw what was attended to."""
     run, model, subwords = translation_text.opened(RECIPE, run)
-    searching = translation_text.search(model, beam, length_penalty, coverage_penalty, run.settings["longest"])
+    asked = {"beam": beam, "length_penalty": length_penalty, "length_reward": length_reward}
+    searching = search(model, run, coverage_penalty=coverage_penalty, **asked)
     for number, sentence in common.typed("sentence", text, file):
         beams = translation_text.translate(searching, subwords, [sentence])[0]
         print(f"{number}: {sentence}")
@@ -250,7 +246,7 @@ def together(runs, data):
     """The scores of the test part's translations by the networks of several runs as one."""
     model, subwords = translation_text.together(runs)
     table = data.splits["test"]
-    found = translation_text.translate(translation_text.search(model), subwords, table["source"])
+    found = translation_text.translate(search(model, runs[0]), subwords, table["source"])
     scores, _ = translation_report.scores([beams[0][0] for beams in found], table["target"], data.languages[1])
     return {f"{name}_seeds_together": score for name, score in scores.items()}
 
@@ -264,7 +260,8 @@ def verify(cell: common.Cell = "gru", attention: Attention = "additive", units: 
     """
     rng, vocabulary = np.random.default_rng(0), 60
     settings = {"units": units, "layers": 1, "embedding": embedding, "attention": attention, "dropout": 0.0}
-    settings |= {"seed": 0, "reading": "bidirectional", "tied": "two-way", "scheduled_sampling": 0.0}
+    settings |= {"word_dropout": 0.0, "seed": 0, "reading": "bidirectional", "lexical": True, "tied": "two-way"}
+    settings |= {"scheduled_sampling": 0.0}
     build = lambda name: build_model(vocabulary, settings | {"cell": name})
     source, target = (
         rng.integers(4, vocabulary, (320, 14)) * (np.arange(14) < rng.integers(5, 14, (320, 1), endpoint=True))
@@ -291,7 +288,7 @@ def publish(
     once = together([run for run, _ in runs], load_data(settings)) if seeds > 1 else {}
     rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
-    beside = [dict(zip(("name", "value", "source"), row), metric="bleu_lc_tok") for row in PUBLISHED[variant]]
+    beside = translation_report.published(variant)
     print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))
 
 

@@ -43,7 +43,7 @@ def train(
     for cell in cells:
         for attention in encoder_decoder.SCORES:
             run, metrics = one(settings | {"cell": cell, "attention": attention})
-            curve = translation.curve(run, language).round(2).to_dict("index")
+            curve = translation_report.curve(run, language).round(2).to_dict("index")
             rows.append({"cell": cell, "attention": attention} | metrics | {"by_length": curve})
     rows.sort(key=lambda row: [*common.BUILT_IN].index(row["cell"]))
     print(f"\n{pd.DataFrame(rows).drop(columns='by_length').to_string(index=False, float_format='{:.2f}'.format)}")

@@ -8,6 +8,26 @@ from sacremoses import MosesTokenizer
 
 UNSPACED = {"zh": "zh", "ja": "char", "th": "char"}  # sacrebleu's tokenizers for text without spaces, by language
 BANDS = 0, 6, 9, 12, 15, 20, np.inf  # of the source's length in words, each up to and without the next
+PUBLISHED = {  # on Multi30k, by variant: name, `bleu_lc_tok` and source
+    "de-en.none": [
+        ("LSTM without attention", 13.8, "bentrevett's tutorial"),
+        ("GRU, c at every step", 20.6, "bentrevett's tutorial"),
+    ],
+    "de-en.attention": [
+        ("GRU, additive attention", 28.3, "bentrevett's tutorial"),
+        ("Transformer", 36.5, "bentrevett's tutorial"),
+    ],
+    "en-de.attention": [
+        ("text-only baseline", 35.5, "Elliott & Kádár 2017, not verified"),
+        ("text-only GRU, on the validation part", 37.75, "VAG-NMT's repository"),
+        ("text-only baseline", 38, "Caglayan et al. 2017, about, not verified"),
+    ],
+}
+
+
+def published(variant):
+    """The figures of others that a variant stands beside, as `results.publish` takes them."""
+    return [dict(zip(("name", "value", "source"), row), metric="bleu_lc_tok") for row in PUBLISHED.get(variant, [])]
 
 
 def scores(hypotheses, references, language="en"):
@@ -55,6 +75,12 @@ def by_length(sources, hypotheses, references, language="en"):
         f"{band.left:.0f}–{band.right - 1:.0f}" if np.isfinite(band.right) else f"{band.left:.0f}+" for band in rows
     ]
     return pd.DataFrame(list(rows.values()), index=index, columns=["sentences", "bleu"])
+
+
+def curve(run, language, split="test"):
+    """BLEU by the length of the source, of the translations in a run's folder."""
+    table = pd.read_csv(run / f"translations-{split}.tsv", sep="\t", keep_default_na=False)
+    return by_length(table["source"], table["translation"], table["target"], language)
 
 
 def plot_by_length(panels):

@@ -9,7 +9,7 @@ import pytest
 from recipes import decoding, encoder_decoder
 
 SETTINGS = {"units": 5, "layers": 1, "embedding": 4, "dropout": 0.0, "seed": 0, "tied": "three-way", "sampling": 0.0}
-SETTINGS |= {"cell": "gru", "attention": "additive", "reading": "bidirectional"}
+SETTINGS |= {"cell": "gru", "attention": "additive", "reading": "bidirectional", "word_dropout": 0.0, "lexical": False}
 VARIANTS = [
     {},
     {"attention": "none"},
@@ -18,6 +18,8 @@ VARIANTS = [
     {"cell": "builtin-lstm", "reading": "reversed", "tied": "two-way"},
     {"attention": "none", "cell": "simple", "reading": "forward"},
     {"attention": "none", "cell": "builtin-gru", "reading": "reversed"},
+    {"lexical": True},
+    {"lexical": True, "attention": "multiplicative", "reading": "reversed", "tied": "two-way"},
 ]
 names = lambda variant: "-".join(map(str, variant.values())) or "default"
 
@@ -51,6 +53,28 @@ def test_step_by_step_is_what_teacher_forcing_sees(variant):
             np.testing.assert_allclose(np.sum(weights, axis=1), 1, rtol=1e-5)
             assert (np.array(weights)[source == 0] == 0).all()
     assert np.abs(whole[0] - whole[1]).max() > 0.01
+
+
+@pytest.mark.parametrize("reading, states", [("bidirectional", 10), ("reversed", 5)])
+def test_the_lexical_memory_holds_each_words_embedding(reading, states):
+    plain, lexical = built(reading=reading), built(reading=reading, lexical=True)
+    assert plain.encode(sentences([6, 3], 6))[1].shape == (2, 6, states)
+    source = sentences([6, 3], 6)
+    memory = np.array(lexical.encode(source)[1])
+    assert memory.shape == (2, 6, states + 4)
+    np.testing.assert_array_equal(memory[..., states:], np.array(lexical.embedding.embeddings)[source])
+
+
+def test_word_dropout_drops_whole_words_of_both_sides():
+    model = built(word_dropout=0.5, lexical=True)
+    source = sentences([40] * 30, 40)
+    words = np.array(model.encode(source, training=True)[1])[..., 10:] == 0
+    assert 0.4 < words.mean() < 0.6 and (words == words[..., :1]).all()
+    seen = np.array(model.decoder.drop_words(model.decoder.embedding(source), training=True)) == 0
+    assert 0.4 < seen.mean() < 0.6 and (seen == seen[..., :1]).all() and (seen != words).any()
+    encoded = model.encode(source)
+    hidden = [np.array(model.decoder.hidden(source, *encoded, training=training)) for training in (True, False)]
+    assert np.abs(hidden[0] - hidden[1]).max() > 0.01  # `hidden` drops them
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=names)

@@ -24,7 +24,8 @@ def few(monkeypatch):
 
 
 def test_train_evaluate_predict(call, few, capsys, monkeypatch):
-    assert call("--run-dir", "mine", *SMALL) == 0
+    more = ["--lexical", "--word-dropout", 0.2, "--length-penalty", 0, "--length-reward", 9]
+    assert call("--run-dir", "mine", *more, *SMALL) == 0
     report = capsys.readouterr().out
     left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", "learning_curves.png"}
     assert left == {
@@ -40,6 +41,8 @@ def test_train_evaluate_predict(call, few, capsys, monkeypatch):
 
     assert call("evaluate", "--run", "mine") == 0
     assert capsys.readouterr().out.strip() in report
+    assert call("evaluate", "--run", "mine", "--length-reward", 0) == 0
+    assert capsys.readouterr().out.strip() not in report
     assert call("evaluate", "--run", "mine", "--beam", 1, "--validation") == 0
     assert "The validation part, 40 sentences" in capsys.readouterr().out
 
