@@ -39,8 +39,7 @@ def seen(settings, pictures, names, training=False):
             views += [*mirror(arrays), middle, *mirror(middle)]
         if not looks(settings):
             weights = settings["weights"] if settings["weights"] == "imagenet" else Path(settings["weights"])
-            look = lambda view: picture_features.features(view, settings["encoder"], settings["size"], weights, FEATURES)
-            views = [look(view) for view in views]
+            views = picture_features.features(views, settings["encoder"], settings["size"], weights, FEATURES)
         return tf.concat(views, axis=0) if len(views) > 1 else views[0], [*found]
 
 

@@ -73,7 +73,7 @@ def sheet(pictures, captions):
         axis.axis("off")
     for axis, picture, caption in zip(axes.flat, pictures, captions):
         axis.imshow(picture)
-        axis.set_title("\n".join(textwrap.wrap(caption, 30)), y=-0.03, va="top", fontsize=10)
+        axis.set_title("\n".join(textwrap.wrap(caption, 30)), y=-0.03, pad=0, va="top", fontsize=10)
     return figure
 
 

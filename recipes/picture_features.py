@@ -1,5 +1,6 @@
 """What a convolutional network sees in pictures: a trained one's features, worked out once and kept on disk."""
 
+import functools
 import hashlib
 import inspect
 import json
@@ -116,21 +117,27 @@ def read(pictures, names, size, damaged):
     return found, messages
 
 
-def features(arrays, encoder, size, weights, folder):
-    """The encoder's features of each picture, float16, (pictures, positions, channels), from disk where they are.
+def features(views, encoder, size, weights, folder):
+    """The encoder's features of pictures, float16, (pictures, positions, channels), from disk where they are.
 
     Args:
-        arrays: uint8, (pictures, size, size, 3).
+        views: arrays of pictures, uint8, (pictures, size, size, 3); the network is made once for all of them.
         folder: where they are kept, under a name that follows from the network, its weights, and the pictures.
+
+    Returns: a list with the features of each view.
     """
+    look = functools.cache(lambda: network(encoder, size, weights))
     key = hashlib.sha256(json.dumps([encoder, size, "two maps"]).encode())
     key.update(str(weights).encode() if weights in (None, "imagenet") else weights.read_bytes())
+    return [_kept(look, view, key.copy(), folder) for view in views]
+
+
+def _kept(look, arrays, key, folder):
     key.update(np.ascontiguousarray(arrays))
     path = folder / f"{key.hexdigest()[:32]}.npy"
     if not path.exists():
         print(f"Features of {len(arrays):,} pictures, once:", flush=True)
-        verbose = 1 if sys.stdout.isatty() else 2
-        maps = network(encoder, size, weights).predict(arrays, batch_size=BATCH, verbose=verbose)
+        maps = look().predict(arrays, batch_size=BATCH, verbose=1 if sys.stdout.isatty() else 2)
         folder.mkdir(parents=True, exist_ok=True)
         with common.replacing(path) as file:
             np.save(file, maps.reshape(len(maps), -1, maps.shape[-1]).astype("float16"))

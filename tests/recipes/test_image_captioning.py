@@ -175,7 +175,7 @@ def test_kept_features_follow_pictures_weights_and_size(weights, tmp_path, capsy
     arrays = rng.integers(0, 256, (3, 32, 32, 3), dtype="uint8")
     path = Path(weights[-1])
     folder = tmp_path / "kept"
-    look = lambda arrays, size=32: picture_features.features(arrays, "MobileNetV2", size, path, folder)
+    look = lambda arrays, size=32: picture_features.features([arrays], "MobileNetV2", size, path, folder)[0]
     first = look(arrays)
     network = picture_features.network("MobileNetV2", 32, path)
     np.testing.assert_allclose(
@@ -190,6 +190,18 @@ def test_kept_features_follow_pictures_weights_and_size(weights, tmp_path, capsy
     random_network().save_weights(path)
     assert not np.array_equal(look(arrays), first)
     assert len([*folder.iterdir()]) == 4
+
+
+def test_views_are_looked_at_by_one_network(weights, tmp_path, monkeypatch):
+    views = [rng.integers(0, 256, (3, 32, 32, 3), dtype="uint8") for _ in range(3)]
+    made, real = [], picture_features.network
+    monkeypatch.setattr(picture_features, "network", lambda *settings: made.append(settings) or real(*settings))
+    asked = "MobileNetV2", 32, Path(weights[-1]), tmp_path / "kept"
+    found = picture_features.features(views, *asked)
+    assert len(made) == 1
+    for view, features in zip(views, found, strict=True):
+        np.testing.assert_array_equal(picture_features.features([view], *asked)[0], features)
+    assert len(made) == 1 and not np.array_equal(found[0], found[1])  # they are kept, each under its own name
 
 
 def test_fine_tuning_begins_with_the_weights_and_moves_them(call, few, weights):
