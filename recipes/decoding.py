@@ -106,7 +106,7 @@ def beam_search(
         return score + coverage_penalty * ops.sum(ops.log(seen), axis=-1)
 
     def going(t, last, states, covered, alive, total, done, scores):
-        # No continuation scores better than log P as it is now, at the full length.
+        # No continuation scores better than log P as it is now, at the full length; of rewards see above.
         most = total[:, 0] / ((5.0 + longest) / 6.0) ** length_penalty + length_reward * ops.cast(t, "float32")
         return ops.logical_and(t < longest, ops.any(most > scores[:, -1]))
 

@@ -27,7 +27,6 @@ from recipes import batches, caption_inputs, caption_report, captioner, common, 
 from recipes import results, self_critical, training, translation_text  # isort: skip
 from recipes.captioner import BEAM, ENTERS, LENGTH_PENALTY, written  # isort: skip
 from recipes.encoder_decoder import cross_entropy  # isort: skip
-from recipes.translation_text import Subwords  # isort: skip
 
 import numpy as np
 import pandas as pd
@@ -84,13 +83,12 @@ def fit(run, parts):
     settings = run.settings
     with common.prepare(settings["seed"], settings["strategy"]):
         texts = [caption_report.plain(text) for row in parts["train"][2].values() for text in row]
-        subwords = Subwords.kept(run, texts, settings["vocabulary"])
+        subwords = translation_text.Subwords.kept(run, texts, settings["vocabulary"])
         rows = {split: caption_inputs.examples(subwords, *parts[split][1:]) for split in ("train", "validation")}
         stream, steps = batches.bucketed(rows["train"], settings["batch_size"], settings["seed"])
         held_out, _ = batches.ordered(rows["validation"], settings["batch_size"])
         model = captioner.compiled(len(subwords), settings, parts["train"][0].shape[1:], steps)
     arrays, names, references = parts["validation"]
-    arrays = arrays[: len(names)]  # without their further views
     cider = lambda found: caption_report.cider(found, [references[name] for name in names])
     inputs = tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100)
     scored = [translation_text.FreeDecoding("cider", subwords, inputs, cider, settings["longest"])]
@@ -136,7 +134,8 @@ def evaluate_model(model, subwords, data, part, run, split="test", **searching):
 def begin(settings, run_dir=None, resume=False):
     """The run's folder, its data, and each part's inputs, read first, so that wrong input leaves no folder behind."""
     data = load_data(settings)
-    parts = {split: caption_inputs.part(settings, data, split) for split in data.splits}
+    once = {"validation": settings | {"test_augmentation": False}}  # training validates on pictures as they are
+    parts = {split: caption_inputs.part(once.get(split, settings), data, split) for split in data.splits}
     return common.Run.begin(RECIPE, settings, data.checksum(), run_dir, resume), data, parts
 
 
