@@ -27,6 +27,7 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
 
 from recipes import common, results, review_classifier, review_text, training  # isort: skip
+from recipes.sequence_length_report import KEYS, SYMBOLS, report  # isort: skip
 
 import keras
 import numpy as np
@@ -34,7 +35,6 @@ import pandas as pd
 import tensorflow as tf
 import typer
 from keras import ops
-from matplotlib import pyplot as plt
 
 from datasets import reviews
 from layers import RNN, Embedding, LSTMCell
@@ -42,9 +42,8 @@ from layers import RNN, Embedding, LSTMCell
 RECIPE = "sequence_length"
 GATES = {"simple": 1, "gru": 3, "lstm": 4}
 CHRONO = "lstm-chrono"  # an LSTM whose gates begin nearly shut
-SYMBOLS, WIDTH = 8, 32
+WIDTH = 32
 TESTED = 2000  # sequences on which recall is tested
-KEYS = ["experiment", "cell", "length", "seed"]
 VARIANTS = {  # what differs from the default flags
     "imdb": {
         "lengths": "10,20,50,100,200,500,1000",
@@ -195,47 +194,6 @@ def complete(run, parts, vocabulary):
             shown = "{experiment:8}{cell:14} length {length:5}  seed {seed}  {accuracy:7.1%}  {minutes:5.1f} minutes"
             print(f"{number:4} of {len(keys)}  " + shown.format(**rows[-1]), flush=True)
     run.write_json("metrics.json", report(run, pd.DataFrame(rows)))
-
-
-def report(run, table):
-    """Print and draw the accuracies; returns them as metrics."""
-    mean = table.groupby([*KEYS[:3]], sort=False)["accuracy"].mean().unstack("length").sort_index(axis=1)
-    for experiment in mean.index.unique("experiment"):
-        title = "Share of first symbols recalled" if experiment == "recall" else "Share of reviews judged rightly"
-        print(f"\n{title}, by length (mean over seeds):")
-        print(mean.loc[experiment].dropna(axis=1).map("{:.1%}".format).to_string())
-    recall = mean.loc["recall"] if "recall" in mean.index else mean[:0]
-    reach = {cell: reached(row.dropna()) for cell, row in recall.iterrows()}
-    for cell, steps in reach.items():
-        print(f"The {cell} cell recalls nine of ten symbols over {steps} steps, the longest such delay of those tried.")
-    run.save_figure(plot(table), "sequence_length.png")
-    print(f"Drawn in {run / 'sequence_length.png'}")
-    return {f"recall_steps_{cell}": steps for cell, steps in reach.items()}
-
-
-def reached(accuracies):
-    """The longest delay up to which every mean accuracy is 0.9 or more; 0 for none."""
-    good = (accuracies.sort_index() >= 0.9).cummin()
-    return int(max(good[good].index, default=0))
-
-
-def plot(table):
-    titles = {"recall": "The first of so many random symbols", "reviews": "Reviews cut to their last so many words"}
-    titles = {name: title for name, title in titles.items() if name in set(table["experiment"])}
-    figure, axes = plt.subplots(1, len(titles), figsize=(5.5 * len(titles), 4), sharey=True, squeeze=False)
-    for axis, (experiment, title) in zip(axes[0], titles.items()):
-        rows = table[table["experiment"] == experiment]
-        for cell, group in rows.groupby("cell", sort=False):
-            by_length = group.groupby("length")["accuracy"]
-            low, high = by_length.mean() - by_length.min(), by_length.max() - by_length.mean()
-            axis.errorbar(low.index, by_length.mean(), yerr=[low, high], marker="o", capsize=3, label=cell)
-        axis.axhline(1 / SYMBOLS if experiment == "recall" else 1 / 2, color="grey", linestyle=":", label="guessing")
-        axis.set(xscale="log", xlabel="length", title=title, ylim=(0, 1.03))
-        axis.set_xticks(sorted({*rows["length"]}), sorted({*rows["length"]}))
-        axis.minorticks_off()
-        axis.legend()
-    axes[0, 0].set_ylabel("accuracy: mean, least and greatest")
-    return figure
 
 
 def cells_of(value):

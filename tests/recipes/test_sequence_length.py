@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from datasets import reviews
-from recipes import common, sequence_length
+from recipes import common, sequence_length, sequence_length_report
 
 ONE = {"accuracy": 0.75, "minutes": 0.1, "weights": 300}
 SMALL = "--lengths 5,12 --delays 2,3 --parameters 300 --epochs 1 --recall-epochs 1 --batch-size 256".split()
@@ -92,7 +92,7 @@ def test_chrono_gates_forget_over_the_length():
 
 
 def test_reach_ends_where_recall_first_fails():
-    reached = lambda *values: sequence_length.reached(pd.Series(values, index=[5, 10, 20, 40]))
+    reached = lambda *values: sequence_length_report.reached(pd.Series(values, index=[5, 10, 20, 40]))
     assert reached(1, 0.9, 0.5, 0.95) == 10
     assert reached(0.2, 1, 1, 1) == 0
     assert reached(1, 1, 1, 1) == 40
