@@ -166,9 +166,9 @@ def _variables(model):
 
 
 def plot_history(run, part=""):
-    """Learning curves of every value in history.csv that was taken on the validation part, beside its training twin."""
+    """Learning curves of every value in history.csv, that of the training part beside that of the validation part."""
     history = pd.read_csv(run / f"{part}history.csv").set_index("epoch")
-    names = [name.removeprefix("val_") for name in history if name.startswith("val_")]
+    names = [*dict.fromkeys(name.removeprefix("val_") for name in history)]
     figure, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), squeeze=False)
     for axis, name in zip(axes[0], names):
         twins = {name: "training", f"val_{name}": "validation"}

@@ -83,6 +83,19 @@ def test_best_epoch_is_kept_and_training_stops_early(tmp_path):
     assert (run / "learning_curves.png").stat().st_size > 5000
 
 
+def test_every_value_of_the_history_has_its_curves(tmp_path, monkeypatch):
+    """A reward is measured in training alone, CIDEr in validation alone."""
+    history = {"epoch": [1, 2], "loss": [3.0, 2.5], "reward": [0.5, 0.75], "val_loss": [3.25, 3.5], "val_cider": [0, 1]}
+    run, drawn = common.Run(tmp_path), []
+    pd.DataFrame(history).to_csv(run / "history.csv", index=False)
+    monkeypatch.setattr(common.Run, "save_figure", lambda run, figure, name: drawn.extend(figure.axes))
+    training.plot_history(run)
+    found = {axis.get_ylabel(): {line.get_label(): [*line.get_ydata()] for line in axis.lines} for axis in drawn}
+    assert found["loss"] == {"training": [3.0, 2.5], "validation": [3.25, 3.5]}
+    assert found["reward"] == {"training": [0.5, 0.75]} and found["cider"] == {"validation": [0, 1]}
+    assert len(found) == len(drawn) == 3
+
+
 def test_with_a_minus_the_greatest_value_is_the_best(tmp_path):
     rates = keras.optimizers.schedules.PiecewiseConstantDecay([4], [0.01, 1.0])
     model = small_model(optimizer=keras.optimizers.Adam(rates))
