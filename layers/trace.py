@@ -40,10 +40,14 @@ def trace(model, inputs):
         known = ", ".join(NAMES)
         raise ValueError(f"There is no recurrent layer to trace, around one of {known}. Received: {model.name}")
     found = {}
+    stateful = [s for layer in layers.values() if layer.stateful for s in keras.tree.flatten(layer.states)]
+    before = [ops.convert_to_numpy(state) for state in stateful]
     with contextlib.ExitStack() as stack:
         for name, layer in layers.items():
             stack.enter_context(_watched(layer, functools.partial(_record, layer, found.setdefault(name, {}))))
         model(keras.tree.map_structure(ops.convert_to_tensor, inputs))
+    for state, value in zip(stateful, before):
+        state.assign(value)
     return found
 
 

@@ -80,3 +80,12 @@ def test_layers_inside_layers_and_none_at_all():
     assert [*trace(model, X)] == ["inner"]
     with pytest.raises(ValueError, match="no recurrent layer to trace.*Received"):
         trace(keras.Sequential([keras.Input((6, 3)), keras.layers.LSTM(3)]), X)
+
+
+def test_a_stateful_layer_keeps_its_states():
+    layer = layers.RNN(layers.LSTMCell(5), stateful=True)
+    model = keras.Sequential([keras.Input(batch_shape=(4, 6, 3)), layer])
+    model(X)
+    before = [np.array(state) for state in layer.states]
+    trace(model, X)
+    np.testing.assert_array_equal([np.array(state) for state in layer.states], before)
