@@ -23,6 +23,17 @@ def content(path):
         raise ValueError(f"{path} is no gzip file, or a damaged one ({error})") from error
 
 
+class Surplus(ValueError):
+    """A row of a table has more fields than its header has names."""
+
+
+def whole(table):
+    """The table that pandas read from a file; raises Surplus where it took the first fields of longer rows for an index."""
+    if not isinstance(table.index, pd.RangeIndex):
+        raise Surplus(f"more fields in a row than the {len(table.columns)} names of the header: is a comma not quoted?")
+    return table
+
+
 def digest(seed, text):
     """A text to sort by, which puts texts into an order that the seed and they alone decide."""
     return hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).hexdigest()

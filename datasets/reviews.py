@@ -6,6 +6,7 @@
 import dataclasses
 import gzip
 import pathlib
+import zlib
 
 import pandas as pd
 
@@ -134,7 +135,7 @@ def read(path, labelled=True):
     """One file of reviews as a DataFrame with text, label and, where the file has it, rating."""
     try:
         table = _parsed(path)
-    except (UnicodeDecodeError, ValueError, gzip.BadGzipFile, EOFError) as error:
+    except (UnicodeDecodeError, ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is no CSV or JSON-lines file in UTF-8 ({error})") from error
     wanted = ["text", "label"] if labelled else ["text"]
     if missing := [name for name in wanted if name not in table]:
@@ -143,7 +144,7 @@ def read(path, labelled=True):
     table = table[[name for name in ("text", "label", "rating") if name in table and (labelled or name == "text")]]
     _refuse(path, table["text"].map(lambda text: not isinstance(text, str) or not text.strip()), "text is empty", table)
     if labelled:
-        labels = table["label"].map(lambda label: LABELS.get(str(label).strip().lower()))
+        labels = table["label"].map(lambda label: LABELS.get(str(label).strip().lower().removesuffix(".0")))
         _refuse(path, labels.isna(), f"label must be one of {', '.join(LABELS)}", table["label"])
         table = table.assign(label=labels.astype(int))
     if "rating" in table:
@@ -156,8 +157,8 @@ def read(path, labelled=True):
 def _parsed(path):
     name = path.name.removesuffix(".gz")
     if name.endswith((".jsonl", ".json")):
-        return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return pd.read_json(path, lines=True, dtype=False, convert_dates=False, encoding="utf-8-sig")
+    return local.whole(pd.read_csv(path, dtype=str, keep_default_na=False))
 
 
 def _refuse(path, wrong, why, received):

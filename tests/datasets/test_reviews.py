@@ -181,8 +181,12 @@ def jsonl(*rows):
         ("a.csv", "text,label\ngroß,1\n".encode("latin-1"), "no CSV or JSON-lines file in UTF-8"),
         ("a.csv", b"", "no CSV or JSON-lines file"),
         ("a.csv.gz", b"text,label\ngood,1\n", "no CSV or JSON-lines file"),
-        ("a.csv.gz", gzip.compress(b"text,label\ngood,1\n" * 99)[:-9], "no CSV or JSON-lines file"),
+        ("a.csv.gz", gzip.compress(b"text,label\ngood,1\n" * 99, mtime=0)[:-9], "no CSV or JSON-lines file"),
         ("a.jsonl", b'{"text": "good", "label": 1}\nbroken\n', "no CSV or JSON-lines file"),
+        ("a.csv", b"text,label\nI loved it, all of it,1\nI hated it, all of it,0\n", "a.csv.*more fields"),
+        ("a.csv", b"text,label\ngood,1,\nbad,0,\n", "a.csv.*more fields"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, "a.csv.gz.*no CSV or JSON-lines file"),
+        ("a.jsonl", jsonl({"text": "good", "label": 1}, {"text": "bad"}), r"label.*in 1 of 2 reviews.*\[2\]"),
         ("a.jsonl", jsonl({"text": "good", "label": 1}, {"label": 0}), "text is empty in 1 of 2"),
         ("a.csv", b"text,label\n" + b"good,1\n" * 50, "negative and positive"),
     ],
@@ -199,3 +203,16 @@ def test_what_is_not_there_is_named(tmp_path):
     frame().to_csv(tmp_path / "train.csv", index=False)
     with pytest.raises(FileNotFoundError, match="lacks test.csv"):
         reviews.load(tmp_path)
+
+
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path):
+    rows = jsonl({"text": "good", "label": 1}, {"text": "bad", "label": 0})
+    (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + rows)
+    assert list(reviews.read(tmp_path / "a.jsonl")["label"]) == [1, 0]
+
+
+def test_a_tenth_of_each_label_is_for_validation_and_a_tenth_for_the_test(tmp_path):
+    table = pd.DataFrame({"text": [f"review {i}" for i in range(400)], "label": [int(i % 20 == 0) for i in range(400)]})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    splits = reviews.load("a.csv", tmp_path).splits
+    assert [split["label"].sum() for split in splits.values()] == [16, 2, 2]
