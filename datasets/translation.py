@@ -53,7 +53,7 @@ def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0):
             or gzipped, in UTF-8.
         direction: "en-de" and the like, source first; by default the set's own. A file's languages are called by it.
         data_dir: folder in which paths and files are looked up.
-        seed: of the division of a set that has no validation and test part; copies of a source sentence stay together.
+        seed: of the division of a set that lacks a validation or test part; copies of a source sentence stay together.
 
     Raises:
         FileNotFoundError: there is no such file, or the set is neither here nor to be had.
@@ -68,14 +68,14 @@ def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0):
         parts, names, origin = {"train": _pairs(_found(["spa.txt", "spa.txt.gz"], folder))}, ("en", "es"), "Tatoeba"
     elif (
         "/" in name_or_path
-        and not local.looked_up(name_or_path.split(",")[0], folder).exists()
+        and not local.looked_up(name_or_path.split(",")[0], folder).is_file()
         and "," not in name_or_path
     ):
         parts, names, origin = _tfds(name_or_path, folder)
     else:
         parts, names, origin = {"train": _own(name_or_path, folder)}, None, name_or_path
     splits, languages = _directed(parts, names, direction)
-    splits = _divided(splits, seed) if "test" not in splits else splits
+    splits = _divided(splits, seed) if {*SIZES} - {*splits} else splits
     shared = int(splits["test"]["source"].isin({*splits["train"]["source"]}).sum())
     return Translations(splits, languages, origin, shared)
 
@@ -95,19 +95,20 @@ def _directed(parts, names, direction):
 
 
 def _divided(splits, seed):
-    """A tenth of the source sentences, 1,000 at most, for the test, as many for validation; copies stay together."""
-    whole = splits["train"]
+    """With a tenth of the training part's sentences, 1,000 at most, for each part that lacks; copies stay together."""
+    whole, lacking = splits["train"], [name for name in ("test", "validation") if name not in splits]
     order = whole["source"].drop_duplicates().map(lambda text: local.digest(seed, text)).sort_values().index
     sentences, size = whole["source"].loc[order], min(1000, len(order) // 10)
     if size == 0:
         raise ValueError(
             f"Ten source sentences or more are needed for training, validation and test. Received: {len(order)}"
         )
-    test, validation = {*sentences[:size]}, {*sentences[size : 2 * size]}
-    place = whole["source"].map(
-        lambda text: "test" if text in test else "validation" if text in validation else "train"
-    )
-    return {name: whole[place == name].reset_index(drop=True) for name in SIZES}
+    place = dict.fromkeys(sentences, "train")
+    for number, name in enumerate(lacking):
+        place |= dict.fromkeys(sentences[number * size : (number + 1) * size], name)
+    part = whole["source"].map(place)
+    splits = splits | {name: whole[part == name].reset_index(drop=True) for name in ("train", *lacking)}
+    return {name: splits[name] for name in SIZES}
 
 
 # ---------------------------------------------------------------------------------------------------------- files
@@ -142,7 +143,7 @@ def _pairs(path):
     for number, row in enumerate(rows, 1):
         if len(row) < 2 or not all(side.strip() for side in row):
             raise ValueError(f"{path}, line {number}: expected two sentences and a tab between. Received: {row}")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=range(2))
 
 
 def _aligned(first, second):
@@ -206,8 +207,10 @@ def _prepared(builder, languages, host, ways, folder):
     if not builder.data_path.exists():
         network.require(host, f"The set {builder.name}", ways, f"--data-dir {folder}")
         builder.download_and_prepare()
+    if "train" not in builder.info.splits:
+        raise ValueError(f"The set {builder.name} has no part to train on. Received: {[*builder.info.splits]}")
     parts = {}
-    for split in SIZES:
+    for split in [name for name in SIZES if name in builder.info.splits]:
         columns = builder.as_dataset(split=split, batch_size=-1)
         parts[split] = pd.DataFrame({k: [t.decode("utf-8") for t in columns[k].numpy()] for k in languages})
     return parts

@@ -6,6 +6,7 @@ import socket
 
 import pandas as pd
 import pytest
+import tensorflow_datasets as tfds
 
 from datasets import generated_translations, multi30k_builder, translation
 
@@ -82,6 +83,7 @@ def test_two_aligned_files(tmp_path, rows):
         ({"a.tsv": b"one\ttwo\nthree\t \n"}, "a.tsv, line 2"),
         ({"a.tsv": b"one\ttwo\ngr\xfc\xdfe\tvier\n"}, r"a.tsv, line 2: this is not UTF-8.*gr\\xfc"),
         ({"a.tsv": b"one\ttwo\n"}, "Ten source sentences"),
+        ({"a.tsv": b""}, "Ten source sentences.*Received: 0"),
         ({"a.tsv.gz": b"no gzip"}, "a.tsv.gz is no gzip file"),
         ({"a.en": b"one\ntwo\n", "a.de": b"eins\n"}, "not aligned.*a.en: 2 lines.*a.de: 1"),
         ({"a.en": b"one\n\n", "a.de": b"eins\nzwei\n"}, "a.en, line 2: the sentence is empty"),
@@ -140,3 +142,44 @@ def test_the_real_ones():
         assert multi30k_builder.checked(name, DATA / "multi30k" / f"{name}.gz")
     tatoeba = translation.load("spa-eng", None, DATA / "translation-extra")
     assert sum(map(len, tatoeba.splits.values())) == 118964 and tatoeba.shared == 0
+
+
+class Pairs(tfds.core.GeneratorBasedBuilder):
+    """A translation set of TFDS that has not all three parts, as para_crawl and wmt19_translate."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in ("de_en", "with_validation", "test_alone")]
+
+    def _info(self):
+        features = tfds.features.Translation(("de", "en"))
+        return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("de", "en"))
+
+    def _split_generators(self, dl_manager):
+        if self.builder_config.name == "test_alone":
+            return {"test": self._generate_examples(9)}
+        more = {"validation": self._generate_examples(9)} if self.builder_config.name == "with_validation" else {}
+        return {"train": self._generate_examples(60)} | more
+
+    def _generate_examples(self, count):
+        return ((i, {"de": f"Satz {i}", "en": f"sentence {i}"}) for i in range(count))
+
+
+@pytest.mark.parametrize("config, sizes", [("de_en", (48, 6, 6)), ("with_validation", (54, 9, 6))])
+def test_a_set_of_tfds_in_its_folder_is_divided_where_it_has_to_be(tmp_path, config, sizes):
+    Pairs(data_dir=tmp_path, config=config).download_and_prepare()
+    data = translation.load(f"pairs/{config}", "en-de", tmp_path)
+    assert [*zip(data.splits, map(len, data.splits.values()))] == [*zip(translation.SIZES, sizes)]
+    assert data.splits["test"]["source"][0].startswith("sentence")
+    again = data.splits["validation"]["source"].isin(data.splits["train"]["source"]).sum()
+    assert data.shared == 0 and again == (9 if config == "with_validation" else 0)  # this set's own part repeats itself
+
+
+def test_a_set_of_tfds_without_a_training_part_is_refused(tmp_path):
+    Pairs(data_dir=tmp_path, config="test_alone").download_and_prepare()
+    with pytest.raises(ValueError, match="pairs has no part to train on. Received: .'test'.$"):
+        translation.load("pairs/test_alone", "en-de", tmp_path)
+
+
+def test_at_most_a_thousand_sentences_are_kept_from_training(tmp_path):
+    path = write(tmp_path / "own.tsv", "".join(f"a {i}\tb {i}\n" for i in range(12_000)))
+    assert [len(split) for split in translation.load(path).splits.values()] == [10_000, 1000, 1000]
