@@ -6,18 +6,14 @@
 import dataclasses
 import io
 import pathlib
-import tarfile
-import zipfile
 
-import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from datasets import generated_scenes, local, network
+from datasets.pictures import Pictures, pictures_in
 
 GENERATED = "scenes"
 SIZES = {"train": 4000, "validation": 300, "test": 300}
-SUFFIXES = ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"
 FLICKR_LISTS = {
     "train": "Flickr_8k.trainImages.txt",
     "validation": "Flickr_8k.devImages.txt",
@@ -54,45 +50,6 @@ class Captions:
     def checksum(self):
         """A text that changes when names or captions do."""
         return local.checksum({name: split.astype(str) for name, split in self.splits.items()})
-
-
-class Pictures:
-    """Pictures by name, in a folder, a zip or tar archive, a dict of arrays, or whatever yields names and bytes.
-
-    Attributes:
-        names: a set of all names.
-    """
-
-    def __init__(self, names, read):
-        self.names, self._read = set(names), read
-
-    def arrays(self, names):
-        """Yields each name with its picture, or with the ValueError that says why there is none.
-
-        A picture is uint8 of shape (height, width, 3): turned as its camera says, on white where it is transparent.
-        """
-        for name, data in self._read(names):
-            try:
-                yield name, data if isinstance(data, np.ndarray) else decoded(name, data)
-            except ValueError as error:
-                yield name, error
-
-
-def decoded(name, data):
-    """The picture in the bytes of a file; raises ValueError where there is none, or only a part of one."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # 16-bit grey, which Pillow would cut instead of scaling
-                image = Image.fromarray((np.asarray(image, "float32") / 257).clip(0, 255).astype("uint8"))
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(image.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{name} is no picture, whatever its name says") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name} is damaged or no picture ({error})") from error
 
 
 def load(name_or_path=GENERATED, data_dir=None, seed=0, odd="refuse"):
@@ -150,31 +107,7 @@ def _unmatched(rows, pictures, origin, odd):
     return lines
 
 
-# --------------------------------------------------------------------------------------------------------- pictures
-
-
-def pictures_in(place):
-    """The pictures in a folder or a zip or tar archive, by file name, or the one picture; other files are left alone.
-
-    Raises FileNotFoundError where there is nothing, ValueError where there is no picture.
-    """
-    if not place.exists():
-        raise FileNotFoundError(f"No such file or folder: {place}. Name a picture, or a folder, zip or tar of pictures.")
-    if place.is_dir() or place.suffix.lower() in SUFFIXES:
-        paths = sorted(place.iterdir()) if place.is_dir() else [place]
-        found = {path.name: path for path in paths if path.suffix.lower() in SUFFIXES}
-        return Pictures(found, lambda names: ((name, found[name].read_bytes()) for name in names))
-    is_picture = lambda name: pathlib.PurePath(name).suffix.lower() in SUFFIXES
-    try:
-        if place.suffix == ".zip":
-            archive = zipfile.ZipFile(place)
-            found = {pathlib.PurePath(name).name: name for name in archive.namelist() if is_picture(name)}
-            return Pictures(found, lambda names: ((name, archive.read(found[name])) for name in names))
-        archive = tarfile.open(place)
-        found = {pathlib.PurePath(m.name).name: m for m in archive if m.isfile() and is_picture(m.name)}
-        return Pictures(found, lambda names: ((name, archive.extractfile(found[name]).read()) for name in names))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{place} is neither a picture nor a zip or tar archive, or it is damaged") from error
+# ------------------------------------------------------------------------------------------------------------ files
 
 
 def _first(folder, names, what, ways=""):
@@ -247,7 +180,7 @@ def _coco(folder):
         wanted = {*names}
         for _, example in stream():
             if (name := example["image/filename"].numpy().decode()) in wanted:
-                yield name, example["image"].numpy()
+                yield name, example["image"].numpy
 
     return table, Pictures(table["name"], read), "COCO, TFDS coco_captions"
 
@@ -274,8 +207,8 @@ def _own(name, folder, seed):
 def _own_captions(file):
     tabs = "\t" if ".tsv" in file.suffixes else ","
     try:
-        rows = pd.read_csv(io.StringIO(_text(file)), sep=tabs, dtype=str, keep_default_na=False)
-    except pd.errors.ParserError as error:
+        rows = local.whole(pd.read_csv(io.StringIO(_text(file)), sep=tabs, dtype=str, keep_default_na=False))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, local.Surplus) as error:
         raise ValueError(f"{file} is no table ({error})") from error
     if missing := [column for column in ("picture", "caption") if column not in rows]:
         raise ValueError(f"{file} lacks the columns {missing}. Received: the columns {list(rows)}")
@@ -284,4 +217,7 @@ def _own_captions(file):
             raise ValueError(f"{file}, line {number}: the caption is empty")
     if "split" in rows and (unknown := {*rows["split"]} - {*SIZES}):
         raise ValueError(f"{file}: split must be train, validation or test. Received: {sorted(unknown)}")
+    parts = rows.groupby("picture")["split"].nunique() if "split" in rows else pd.Series(dtype=int)
+    if torn := [*parts.index[parts > 1]]:
+        raise ValueError(f"{file}: a picture must stand in one part only. Received in several: {torn[:5]}")
     return rows.rename(columns={"picture": "name"})

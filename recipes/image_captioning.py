@@ -34,6 +34,7 @@ import tensorflow as tf
 import typer
 
 from datasets import captions
+from datasets.pictures import pictures_in
 
 RECIPE = "image_captioning"
 FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
@@ -224,7 +225,7 @@ def predict(
     """Caption pictures, and draw them with their captions; what cannot be read is told and left out."""
     run, model, subwords = translation_text.opened(RECIPE, run)
     with common.user_errors():
-        pictures = captions.pictures_in(picture)
+        pictures = pictures_in(picture)
     arrays, names = caption_inputs.seen(run.settings | {"odd": "skip"}, pictures, sorted(pictures.names))
     views = caption_inputs.by_picture(arrays, len(names))
     found = written(model, subwords, run.settings, views, beam, length_penalty)

@@ -2,15 +2,17 @@
 
 import gzip
 import io
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
-from datasets import captions, generated_scenes
+from datasets import captions, generated_scenes, pictures
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/flickr8k"
 rng = np.random.default_rng(0)
@@ -63,7 +65,7 @@ def test_own_split_and_tabs(own):
 @pytest.mark.parametrize("name", ["missing.jpg", "missing.zip", "missing"])
 def test_pictures_that_are_not_there_are_told(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=f"No such file or folder: .*{name}. Name a picture"):
-        captions.pictures_in(tmp_path / name)
+        pictures.pictures_in(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -107,22 +109,25 @@ def test_odd_ones_are_left_out_of_a_given_split_too(own):
     "mode, kind", [("L", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("LA", "PNG"), ("RGB", "GIF"), ("RGB", "WEBP")]
 )
 def test_every_kind_of_picture_becomes_rgb(mode, kind):
-    assert captions.decoded("x", jpeg(mode, kind=kind)).shape == (8, 12, 3)
+    assert pictures.decoded("x", jpeg(mode, kind=kind)).shape == (8, 12, 3)
 
 
 def test_transparent_is_white_grey_keeps_its_shade_and_cameras_are_turned():
     data = io.BytesIO()
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(data, "PNG")
-    assert (captions.decoded("x", data.getvalue()) == 255).all()
+    assert (pictures.decoded("x", data.getvalue()) == 255).all()
+    data = io.BytesIO()
+    Image.new("P", (4, 4), 0).save(data, "PNG", transparency=0)
+    assert (pictures.decoded("x", data.getvalue()) == 255).all()
     data = io.BytesIO()
     Image.fromarray(np.full((4, 4), 257 * 100, "uint16")).save(data, "PNG")
-    assert (captions.decoded("x", data.getvalue()) == 100).all()
+    assert (pictures.decoded("x", data.getvalue()) == 100).all()
     turned = Image.new("RGB", (12, 8))
     exif = turned.getexif()
     exif[0x0112] = 6
     data = io.BytesIO()
     turned.save(data, "JPEG", exif=exif)
-    assert captions.decoded("x", data.getvalue()).shape == (12, 8, 3)
+    assert pictures.decoded("x", data.getvalue()).shape == (12, 8, 3)
 
 
 def test_damaged_pictures_come_as_errors_with_their_name(own):
@@ -265,3 +270,80 @@ def test_the_drawing_shows_what_the_caption_says():
                 assert where[0] < where[1] - 10
                 checked += 1
     assert checked > 20
+
+
+def test_a_damaged_member_of_an_archive_is_told_and_the_others_are_read(own):
+    picture = jpeg()
+    with zipfile.ZipFile(own / "pictures.zip", "w") as archive:
+        archive.writestr("0.jpg", picture), archive.writestr("1.jpg", jpeg())
+    data = (own / "pictures.zip").read_bytes()
+    (own / "pictures.zip").write_bytes(data.replace(picture, picture[:-9] + b"?" * 9))
+    found = dict(pictures.pictures_in(own / "pictures.zip").arrays(["0.jpg", "1.jpg"]))
+    assert isinstance(found["0.jpg"], ValueError) and "0.jpg cannot be read" in str(found["0.jpg"])
+    assert found["1.jpg"].shape == (8, 12, 3)
+
+
+def test_what_a_camera_wrote_wrongly_is_told():
+    """Orientation 6, and a text where the width belongs."""
+    entries = [struct.pack("<HHI", 0x0100, 2, 4) + b"abc\0", struct.pack("<HHI", 0x0112, 3, 1) + b"\6\0\0\0"]
+    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + b"".join(entries) + b"\0" * 4
+    with pytest.raises(ValueError, match="x is damaged"):
+        pictures.decoded("x", jpeg(exif=exif))
+
+
+def test_two_of_a_name_in_an_archive_are_refused_and_what_a_mac_adds_is_left_alone(own):
+    (own / "images").rename(own / "hidden")
+    with zipfile.ZipFile(own / "images.zip", "w") as archive:
+        for file in (own / "hidden").iterdir():
+            archive.write(file, f"images/{file.name}")
+            archive.writestr(f"__MACOSX/images/._{file.name}", b"Mac OS X")
+    assert captions.load(str(own)).left_out == []
+    with zipfile.ZipFile(own / "images.zip", "a") as archive:
+        archive.writestr("others/3.jpg", jpeg())
+    with pytest.raises(ValueError, match="must differ.*3.jpg"):
+        captions.load(str(own))
+
+
+def test_a_picture_in_two_parts_is_refused(own):
+    rows = [f"{i}.jpg,cat {i},{('train', 'validation', 'test')[i % 3]}" for i in range(10)]
+    (own / "captions.csv").write_text("\n".join(["picture,caption,split", *rows, "3.jpg,a cat,test"]))
+    with pytest.raises(ValueError, match="one part only.*3.jpg"):
+        captions.load(str(own))
+
+
+@pytest.mark.parametrize(
+    "text, match",
+    [("", "captions.csv is no table"), ("picture,caption\n1.jpg,a cat, asleep\n", "captions.csv is no table.*not quoted")],
+)
+def test_a_table_of_captions_that_is_none_is_named(own, text, match):
+    (own / "captions.csv").write_text(text)
+    with pytest.raises(ValueError, match=match):
+        captions.load(str(own))
+
+
+def test_coco_is_read_from_what_tfds_prepared(tmp_path, monkeypatch):
+    class Coco(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            texts = tfds.features.Sequence({"text": tfds.features.Text()})
+            features = {"image": tfds.features.Image(), "image/filename": tfds.features.Text(), "captions": texts}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {split: self._generate_examples(split) for split in ("train", "val", "test")}
+
+        def _generate_examples(self, split):
+            for i in range(3):
+                texts = [{"text": f"{split} {i}"}, {"text": "a picture"}]
+                picture = np.full((4, 6, 3), 10 * i, "uint8")
+                yield i, {"image": picture, "image/filename": f"{split}{i}.png", "captions": texts}
+
+    Coco(data_dir=tmp_path).download_and_prepare()
+    monkeypatch.setattr(tfds, "builder", lambda name, data_dir: Coco(data_dir=data_dir))
+    data = captions.load("coco", tmp_path)
+    assert {split: len(table) for split, table in data.splits.items()} == dict.fromkeys(captions.SIZES, 3)
+    validation = data.splits["validation"].set_index("name")["captions"]
+    assert sorted(validation["val2.png"]) == ["a picture", "val 2"]
+    found = dict(data.pictures.arrays(["val2.png", "test1.png"]))
+    assert found["val2.png"].shape == (4, 6, 3) and (found["val2.png"] == 20).all() and (found["test1.png"] == 10).all()
