@@ -115,16 +115,17 @@ def typed(what, text, file):
     if text is not None and file is not None:
         raise Stop(f"Give a {what} or a --file, not both.")
     with user_errors():
-        lines = [text] if text is not None else file.read_text(encoding="utf-8").splitlines() if file else sys.stdin
-    if lines is sys.stdin and sys.stdin.isatty():
-        print(f"A {what} a line; an empty line ends.")
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield number, line.strip()
-        elif lines is sys.stdin:
-            return
-        else:
-            print(f"{number}: empty, left out")
+        lines = [text] if text is not None else file.read_text(encoding="utf-8-sig").splitlines() if file else sys.stdin
+        if lines is sys.stdin and sys.stdin.isatty():
+            print(f"A {what} a line; an empty line ends.")
+        for number, line in enumerate(lines, 1):
+            line.encode()  # what was typed in another encoding than UTF-8 is told here
+            if line.strip():
+                yield number, line.strip()
+            elif lines is sys.stdin:
+                return
+            else:
+                print(f"{number}: empty, left out")
 
 
 # ------------------------------------------------------------------------------------------------ building blocks
@@ -198,7 +199,7 @@ class Run:
         if run.finished:
             raise Stop(f"{run.path} holds a finished run, which is never overwritten: name another --run-dir.")
         if run.started:
-            run._check_resumable(settings, data, resume)
+            run._check_resumable(recipe, settings, data, resume)
         elif run.path.exists() and (not run.path.is_dir() or any(p.suffix != ".part" for p in run.path.iterdir())):
             raise Stop(f"{run.path} exists and is not a run of a recipe: name a new folder as --run-dir.")
         else:
@@ -208,15 +209,21 @@ class Run:
                 run.write_json("config.json", config)
         return run
 
-    def _check_resumable(self, settings, data, resume):
+    def _check_resumable(self, recipe, settings, data, resume):
         if not resume:
             raise Stop(f"{self.path} holds an unfinished run: add --resume to go on, or name another --run-dir.")
+        if self.config["recipe"] != recipe:
+            raise Stop(f"{self.path} holds a run of {self.config['recipe']}, not of {recipe}: name another folder.")
         if self.config["data"] != data:
             raise Stop(f"{self.path} was begun on other data than is there now: bring it back, or begin a new run.")
-        before = self.settings
-        changed = [f"{k}={before.get(k)}, now {v}" for k, v in settings.items() if before.get(k) != v]
+        self.check_settings(settings)
+
+    def check_settings(self, settings):
+        """Raises Stop where the run was begun with others."""
+        before, settings = self.settings, json.loads(json.dumps(settings, default=str))
+        changed = "; ".join(f"{k}={before.get(k)}, now {v}" for k, v in settings.items() if before.get(k) != v)
         if changed:
-            raise Stop(f"{self.path} was begun with other settings ({'; '.join(changed)}): repeat those to resume.")
+            raise Stop(f"{self.path} was begun with other settings ({changed}): repeat those, or name another folder.")
 
     @classmethod
     def open(cls, recipe, run_dir=None):
@@ -258,17 +265,19 @@ def newest(recipe, finished):
     return runs[-1].path
 
 
-def once_a_seed(recipe, variant, seeds, complete):
+def once_a_seed(recipe, variant, seeds, complete, given=()):
     """The runs of a published result, under runs/RECIPE/VARIANT-seedN: pairs of run and metrics.
 
     Args:
         complete: a function from a seed and a folder that begins the folder's run or goes on with it, and finishes it.
             Runs that are finished are left as they are.
+        given: settings that all of them must have been begun with.
     """
     runs = [Run(RUNS / recipe / f"{variant}-seed{seed}") for seed in range(seeds)]
     for seed, run in enumerate(runs):
         if not run.finished:
             complete(seed, run.path)
+        run.check_settings(dict(given))
     return [(run, json.loads((run / "metrics.json").read_text())) for run in runs]
 
 

@@ -41,7 +41,7 @@ def train(
     rows = results.of_other_cells(image_captioning.RECIPE, "grid", given, cells, output)
     for cell in cells:
         for enters in captioner.ENTERS:
-            metrics = one(settings | {"cell": cell, "enters": enters})
+            metrics = one(settings | {"cell": cell, "enters": enters}, given)
             rows.append({"cell": cell, "enters": enters} | metrics)
     rows.sort(key=lambda row: [*common.BUILT_IN].index(row["cell"]))
     table = pd.DataFrame(rows)
@@ -51,11 +51,11 @@ def train(
     print(results.publish(image_captioning.RECIPE, "grid", command, common.versions(), runs, [], output, **kept))
 
 
-def one(settings):
+def one(settings, given):
     """The metrics of one cell with one way for the picture to enter."""
     complete = lambda seed, folder: image_captioning.complete(*image_captioning.begin(settings, folder, resume=True))
     name = f"grid-{settings['cell']}-{settings['enters']}"
-    return common.once_a_seed(image_captioning.RECIPE, name, 1, complete)[0][1]
+    return common.once_a_seed(image_captioning.RECIPE, name, 1, complete, given)[0][1]
 
 
 if __name__ == "__main__":

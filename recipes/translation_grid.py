@@ -42,7 +42,7 @@ def train(
     rows = results.of_other_cells(translation.RECIPE, "grid", given, cells, output)
     for cell in cells:
         for attention in encoder_decoder.SCORES:
-            run, metrics = one(settings | {"cell": cell, "attention": attention})
+            run, metrics = one(settings | {"cell": cell, "attention": attention}, given)
             curve = translation_report.curve(run, language).round(2).to_dict("index")
             rows.append({"cell": cell, "attention": attention} | metrics | {"by_length": curve})
     rows.sort(key=lambda row: [*common.BUILT_IN].index(row["cell"]))
@@ -63,11 +63,11 @@ def draw(rows):
     print(f"Drawn in {folder / 'bleu_by_length.png'}")
 
 
-def one(settings):
+def one(settings, given):
     """The finished run of one cell with one attention, and its metrics."""
     complete = lambda seed, folder: translation.complete(*translation.begin(settings, folder, resume=True))
     name = f"grid-{settings['cell']}-{settings['attention']}"
-    return common.once_a_seed(translation.RECIPE, name, 1, complete)[0]
+    return common.once_a_seed(translation.RECIPE, name, 1, complete, given)[0]
 
 
 if __name__ == "__main__":

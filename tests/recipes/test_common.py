@@ -40,6 +40,8 @@ def test_unfinished_run_wants_resume_and_the_same_settings(here):
         common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine")
     with pytest.raises(common.Stop, match=r"other settings \(epochs=3, now 4\)"):
         common.Run.begin("prices", {"epochs": 4, "data": Path("a.csv")}, "data", "mine", resume=True)
+    with pytest.raises(common.Stop, match="holds a run of prices, not of reviews"):
+        common.Run.begin("reviews", {"epochs": 3, "data": Path("a.csv")}, "data", "mine", resume=True)
     assert common.Run.begin("prices", {"epochs": 3, "data": Path("a.csv")}, "data", "mine", resume=True).path == Path(
         "mine"
     )
