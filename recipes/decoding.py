@@ -105,12 +105,15 @@ def beam_search(
         score = score + length_reward * ops.cast(length, "float32")
         return score + coverage_penalty * ops.sum(ops.log(seen), axis=-1)
 
-    def going(t, last, states, covered, alive, total, done, scores):
+    def hope(t, total, scores):
         # No continuation scores better than log P as it is now, at the full length; of rewards see above.
         most = total[:, 0] / ((5.0 + longest) / 6.0) ** length_penalty + length_reward * ops.cast(t, "float32")
-        return ops.logical_and(t < longest, ops.any(most > scores[:, -1]))
+        return most > scores[:, -1]
 
-    def turn(t, last, states, covered, alive, total, done, scores):
+    def going(t, last, states, covered, alive, total, done, scores, hopeful):
+        return ops.logical_and(t < longest, ops.any(hopeful))
+
+    def turn(t, last, states, covered, alive, total, done, scores, hopeful):
         logits, states, weights = step(ops.reshape(last, (-1,)), states, memory)
         vocabulary = logits.shape[-1]
         chances = ops.reshape(ops.log_softmax(ops.cast(logits, "float32")), (batch, width, vocabulary))
@@ -122,6 +125,7 @@ def beam_search(
         covered, alive = _of(covered, parents), _written(_of(alive, parents), t, tokens)
         ends = tokens == end
         among_best = ops.logical_and(ends, ops.arange(2 * width) < width)  # so that width 1 is greedy
+        among_best = ops.logical_and(among_best, hopeful[:, None])  # or others in the batch would decide
         finals = ops.where(among_best, worth(total, t + 1, covered), NEVER)
         scores, best = ops.top_k(ops.concatenate([scores, finals], axis=1), width)
         done = _of(ops.concatenate([done, alive], axis=1), best)
@@ -129,13 +133,14 @@ def beam_search(
         covered, alive, parents, last = (_of(x, best) for x in (covered, alive, parents, tokens))
         chosen = ops.reshape(rows + parents, (-1,))
         states = [ops.take(x, chosen, axis=0) for x in states]
-        return t + 1, last, states, covered, alive, total, done, scores
+        hopeful = ops.logical_and(hopeful, hope(t + 1, total, scores))
+        return t + 1, last, states, covered, alive, total, done, scores, hopeful
 
     last = ops.full((batch, width), start, dtype="int32")
     nothing = ops.zeros((batch, width, longest), "int32")
-    begin = (0, last, states, covered, nothing, first, nothing, ops.full_like(first, NEVER))
-    t, _, _, covered, alive, total, done, scores = ops.while_loop(going, turn, begin)
-    unfinished = ops.where(t >= longest, worth(total, longest, covered), NEVER)
+    begin = (0, last, states, covered, nothing, first, nothing, ops.full_like(first, NEVER), ops.ones((batch,), "bool"))
+    t, _, _, covered, alive, total, done, scores, hopeful = ops.while_loop(going, turn, begin)
+    unfinished = ops.where(ops.logical_and(t >= longest, hopeful[:, None]), worth(total, longest, covered), NEVER)
     scores, best = ops.top_k(ops.concatenate([scores, unfinished], axis=1), width)
     return _of(ops.concatenate([done, alive], axis=1), best), scores
 

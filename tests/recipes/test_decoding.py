@@ -116,6 +116,26 @@ def test_with_a_length_reward_it_ends_where_no_beginning_passes_what_ended():
     assert len(steps) == 1
 
 
+def test_with_a_length_reward_no_sentence_depends_on_its_batch():
+    rng = np.random.default_rng(0)
+    tables = rng.normal(0, 2, (12, 8, 8)).astype("float32")  # log P of each token behind each, of each sentence
+    tables[:, :, END] += 0.5
+    tables[:, :, :END] -= 9
+
+    def step(tokens, states, memory):
+        return ops.take_along_axis(memory[0], ops.cast(tokens, "int32")[:, None, None], axis=1)[:, 0], states, None
+
+    def best(tables):
+        states = [np.zeros((len(tables), 1), "float32")]
+        tokens, scores = decoding.beam_search(step, states, [tables], START, END, 20, 2, 0.0, 0.0, 0.5)
+        return np.array(tokens)[:, 0], np.array(scores)[:, 0]
+
+    tokens, scores = best(tables)
+    alone = [best(tables[i : i + 1]) for i in range(12)]
+    np.testing.assert_array_equal(tokens, np.concatenate([row for row, _ in alone]))
+    np.testing.assert_allclose(scores, np.concatenate([score for _, score in alone]), rtol=1e-5)
+
+
 def test_width_1_is_greedy():
     greedy, total = decoding.greedy(step, [STATES], [MEMORY], START, END, LONGEST)
     tokens, scores = decoding.beam_search(step, [STATES], [MEMORY], START, END, LONGEST, 1, 0.0)
