@@ -119,6 +119,8 @@ def show(model, text, run, number, score, says):
         score: a function from the head's outputs, (prefixes, outputs), to scores from -1 to +1.
         says: a function from the head's outputs for the whole text, (outputs,), to the verdict in words.
     """
+    if not review_text.words([text]).numpy()[0].split():
+        return print(f"{number}: no word in it, left out")
     ids = review_text.numbers(model.get_layer("tokenizer"), [text])[0]
     known = int(np.sum(ids > review_text.UNKNOWN))
     shown, judged = word_scores.reading(model, text)

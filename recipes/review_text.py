@@ -107,11 +107,11 @@ def from_text(tokens, network):
 
 
 def numbers(tokens, texts):
-    """The word numbers of each text, as arrays of its own length."""
+    """The word numbers of each text, as arrays of its own length; of a text without words UNKNOWN alone."""
     rows = []
     for start in range(0, len(texts), 512):
         ids = ops.convert_to_numpy(tokens(tf.constant(list(texts[start : start + 512]))[:, None]))
-        rows += [row[: np.count_nonzero(row)].astype("int32") for row in ids]
+        rows += [(row[: np.count_nonzero(row)] if row.any() else np.array([UNKNOWN])).astype("int32") for row in ids]
     return rows
 
 

@@ -59,6 +59,16 @@ def test_odd_texts(call, few, eagerly, capsys):
     assert "2: empty, left out" in said
     assert "3: score" in said and "knows only 0 of 1 words" in said
     assert "4: score" in said
+    Path("none.txt").write_text("<br />\n\x01\n", encoding="utf-8")
+    assert call("predict", "--run", "mine", "--file", "none.txt") == 0
+    assert capsys.readouterr().out == "1: no word in it, left out\n2: no word in it, left out\n"
+
+
+def test_a_review_without_a_word_does_no_harm(call, capsys):
+    rows = [f"{word} {i},{label}" for i in range(40) for word, label in (("good", 1), ("bad", 0))]
+    Path("own.csv").write_text("\n".join(["text,label", *rows, "<br />,1", "<br /> ,0", " <br />,1"]))
+    assert call("--data", "own.csv", "--run-dir", "mine", *SMALL) == 0
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_wrong_input_is_one_line_and_leaves_nothing_behind(call, few, capsys):
