@@ -20,7 +20,7 @@ class Pictures:
 
     Args:
         names: of all of them.
-        read: a function from names to pairs of a name and its picture: an array, or a function that gives a file's bytes.
+        read: a function from names to pairs of a name and a picture: an array, or a function that gives a file's bytes.
 
     Attributes:
         names: a set of all names.
@@ -84,7 +84,7 @@ def _members(place):
     """Pairs of a path and a function that gives the bytes there."""
     if place.is_dir() or place.suffix.lower() in SUFFIXES:
         return [(path, path.read_bytes) for path in (sorted(place.iterdir()) if place.is_dir() else [place])]
-    if place.suffix == ".zip":
+    if place.suffix.lower() == ".zip":
         archive = zipfile.ZipFile(place)
         return [(name, functools.partial(archive.read, name)) for name in archive.namelist()]
     archive = tarfile.open(place)
@@ -93,10 +93,10 @@ def _members(place):
 
 
 def _by_name(place, members):
-    """Of pictures what reads them, by file name; without what a Mac adds to each. Raises where two have the same name."""
+    """What reads each picture, by file name; without what a Mac adds to each. Raises where two have one name."""
     pairs = [(pathlib.PurePath(path), read) for path, read in members]
     pairs = [(path.name, read) for path, read in pairs if path.suffix.lower() in SUFFIXES and path.name[:2] != "._"]
     counts = collections.Counter(name for name, _ in pairs)
     if twice := [name for name, count in counts.items() if count > 1]:
-        raise ValueError(f"{place}: file names must differ, whatever the folder. Received more than once: {twice[:5]}")
+        raise ValueError(f"{place}: file names must differ, whatever the folder. Received twice or more: {twice[:5]}")
     return dict(pairs)

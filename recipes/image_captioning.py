@@ -52,7 +52,7 @@ Enters = Annotated[
 Units = Annotated[int, typer.Option(min=1, help="Units of each recurrent layer.")]
 Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a subword.")]
 Beam = Annotated[int, typer.Option(min=1, help="Beginnings kept of each caption; 1 is greedy.")]
-LengthPenalty = Annotated[float, typer.Option(min=0, help="α: above 0, longer captions are preferred.")]
+LengthPenalty = Annotated[float, typer.Option(min=0, max=10, help="α: above 0, longer captions are preferred.")]
 Encoder = Annotated[
     str,
     typer.Option(

@@ -33,7 +33,7 @@ def network(name, size, weights=None):
 
     Raises: ValueError: the file is none, or does not fit.
     """
-    module = next(m for m in vars(keras.applications).values() if inspect.ismodule(m) and hasattr(m, name))
+    module = getattr(keras.applications, getattr(keras.applications, name).__module__.rpartition(".")[2])
     inputs = keras.Input((size, size, 3))
     try:
         body = getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=(size, size, 3))

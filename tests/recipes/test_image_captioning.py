@@ -171,6 +171,11 @@ def test_a_trained_network_shows_two_maps(name, layer):
     assert np.corrcoef(found[..., last.shape[-1] :].ravel(), pooled.ravel())[0, 1] > 0.9
 
 
+def test_networks_of_a_module_that_does_not_name_them():
+    network = picture_features.network("MobileNetV3Small", 32)
+    assert network.output_shape[-1] > 500 and np.isfinite(network(np.full((1, 32, 32, 3), 99.0))).all()
+
+
 def test_kept_features_follow_pictures_weights_and_size(weights, tmp_path, capsys):
     arrays = rng.integers(0, 256, (3, 32, 32, 3), dtype="uint8")
     path = Path(weights[-1])
@@ -322,6 +327,10 @@ def test_publish_and_grid(call, few, eagerly, capsys, monkeypatch):
     for row, enters in zip(result["table"], captioner.ENTERS, strict=True):
         metrics = json.loads(Path(f"runs/image_captioning/grid-gru-{enters}-seed0/metrics.json").read_text())
         assert row == {"cell": "gru", "enters": enters} | metrics
+    monkeypatch.setattr(sys, "argv", "image_captioning_grid.py --data scenes --encoder cnn --size 48 --cells gru".split())
+    with pytest.raises(SystemExit) as caught:
+        common.main(image_captioning_grid.app)
+    assert caught.value.code == 2 and "units=8, now 256" in capsys.readouterr().err
 
 
 def test_own_pictures_with_a_damaged_one(call, capsys):
