@@ -28,7 +28,7 @@ class Surplus(ValueError):
 
 
 def whole(table):
-    """The table that pandas read from a file; raises Surplus where it took the first fields of longer rows for an index."""
+    """The table that pandas read from a file; raises Surplus where it took the first fields of rows for an index."""
     if not isinstance(table.index, pd.RangeIndex):
         raise Surplus(f"more fields in a row than the {len(table.columns)} names of the header: is a comma not quoted?")
     return table

@@ -68,6 +68,7 @@ def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0):
         parts, names, origin = {"train": _pairs(_found(["spa.txt", "spa.txt.gz"], folder))}, ("en", "es"), "Tatoeba"
     elif (
         "/" in name_or_path
+        and not name_or_path.endswith((".tsv", ".txt", ".gz"))
         and not local.looked_up(name_or_path.split(",")[0], folder).is_file()
         and "," not in name_or_path
     ):

@@ -241,7 +241,7 @@ def predict(
     known = frame, features, window, run.array(SURPRISES)
     table, figure = forecast_plots.fan(run.model(), *known, horizon, paths, np.random.default_rng(seed))
     series = settings["ticker"] or Path(settings["data"]).name.split(".")[0]
-    picture = f"future-{series}-{features.index[-1]:%Y-%m-%d}.png"
+    picture = f"future-{series.replace('/', '-')}-{features.index[-1]:%Y-%m-%d}.png"
     run.save_figure(figure, picture)
     print(f"The {horizon} weekdays after {features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
     print(table.to_string(float_format="{:.4g}".format))

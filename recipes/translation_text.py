@@ -3,6 +3,7 @@
 import functools
 import io
 import itertools
+import re
 
 import keras
 import numpy as np
@@ -54,7 +55,12 @@ class Subwords:
     def kept(cls, run, sentences, vocabulary):
         """Learned from sentences, and written into the run's folder, where `opened` finds them."""
         with common.user_errors():
-            subwords = cls.learned(sentences, vocabulary)
+            try:
+                subwords = cls.learned(sentences, vocabulary)
+            except RuntimeError as error:  # each character needs a number, and each of 256 bytes
+                numbers = re.search(r"required_chars\. \d+ vs (\d+)", str(error))
+                least = f" of {numbers[1]} or more" if numbers else ""
+                raise ValueError(f"This text needs a --vocabulary{least}. Received: {vocabulary}") from error
         with common.replacing(run / FILE) as file:
             file.write(subwords.model)
         return subwords

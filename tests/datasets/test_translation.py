@@ -98,6 +98,8 @@ def test_files_that_cannot_be_used(tmp_path, files, message):
 
 
 def test_wrong_names_and_directions(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file.*Received: .*a.b.tsv"):
+        translation.load("a/b.tsv", data_dir=tmp_path)
     with pytest.raises(FileNotFoundError, match="grammar .*multi30k, spa-eng.*Received: multi40k"):
         translation.load("multi40k")
     with pytest.raises(ValueError, match="must be en-fr or fr-en. Received: en-de"):

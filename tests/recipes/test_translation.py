@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -139,6 +140,10 @@ def test_grid_in_parts(call, few, eagerly, capsys, monkeypatch):
         assert sum(band["sentences"] for band in row.pop("by_length").values()) == 40
         assert row == metrics and (cell == "simple" or first[cell, kind].items() > row.items())
     assert Path("runs/translation/bleu_by_length.png").stat().st_size > 5000
+    monkeypatch.setattr(sys, "argv", "translation_grid.py --data grammar --direction fr-en --units 9".split())
+    with pytest.raises(SystemExit):
+        common.main(translation_grid.app)
+    assert "other settings (epochs=1, now 6; units=8, now 9" in capsys.readouterr().err
     shutil.rmtree("runs")
     assert {cell for cell, _ in table("--epochs", 1, "--embedding", 6, "--cells", "simple")} == {"simple"}
 
@@ -148,6 +153,29 @@ def test_own_pairs_in_languages_the_code_has_never_seen(call, capsys):
     Path("own.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     assert call("train", "--data", "own.tsv", "--direction", "qq-zz", "--run-dir", "mine", *SMALL) == 0
     assert "own.tsv, qq to zz: 96 train, 12 validation, 12 test" in capsys.readouterr().out
+
+
+def test_more_characters_than_subwords(call, capsys):
+    rows = [f"{chr(0x4E00 + 7 * i)}{chr(0x4E01 + 7 * i)}\tx {i}\n" for i in range(300)]
+    Path("own.tsv").write_text("".join(rows), encoding="utf-8")
+    assert call("train", "--data", "own.tsv", "--run-dir", "mine", *SMALL, "--vocabulary", 320) == 2
+    error = capsys.readouterr().err
+    least = int(re.search(r"needs a --vocabulary of (\d+) or more. Received: 320\n$", error)[1])
+    assert call("train", "--data", "own.tsv", "--run-dir", "other", *SMALL, "--vocabulary", least) == 0
+
+
+def test_what_is_not_utf8_is_one_line(call, few, eagerly, capsys, monkeypatch):
+    assert call("train", "--run-dir", "mine", *SMALL) == 0
+    Path("latin.txt").write_bytes("groß".encode("latin-1"))
+    for arguments in (["gro\udcdf"], ["--file", "latin.txt"], []):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("ja\ngroß\n".encode("latin-1")), "utf-8"))
+        assert call("predict", "--run", "mine", *arguments) == 2
+        error = capsys.readouterr().err
+        assert "utf-8" in error and "Traceback" not in error
+    Path("marked.txt").write_bytes("\ufeffthe house\n".encode())
+    assert call("predict", "--run", "mine", "--file", "marked.txt") == 0
+    assert capsys.readouterr().out.startswith("1: the house\n")
+    assert call("predict", "--run", "mine", "--length-penalty", 11, "ja") == 2
 
 
 def test_wrong_input_is_one_line_and_leaves_nothing_behind(call, capsys):
