@@ -37,7 +37,8 @@ RECIPE = "translation"
 VARIANTS = {  # what differs from the default flags, chosen on the validation part
     "de-en.none": {"data": "multi30k", "direction": "de-en", "attention": "none"},
     "de-en.attention": {"data": "multi30k", "direction": "de-en"},
-    "en-de.attention": {"data": "multi30k", "direction": "en-de", "vocabulary": 8000, "dropout": 0.4, "epochs": 16},
+    "en-de.attention": {"data": "multi30k", "direction": "en-de", "vocabulary": 8000, "lexical": True}
+    | {"dropout": 0.4, "word_dropout": 0.15, "batch_size": 32, "learning_rate": 0.0014, "epochs": 30, "patience": 30},
     "en-es.attention": {"data": "spa-eng", "direction": "en-es", "epochs": 5},  # of four times as many pairs
 }
 app = common.command_line(__doc__)
