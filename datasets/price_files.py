@@ -152,6 +152,9 @@ def _parse(text, source):
             f"{source}, line 2: more fields than the header has names. Received: {len(table.columns)} names"
         )
     table.columns = table.columns.str.strip()
+    names = pd.read_csv(io.StringIO(text), header=None, nrows=1, dtype=str).iloc[0].dropna().str.strip()
+    if twice := [*names[names.duplicated()]]:  # of which pandas would number the second
+        raise ValueError(f"{source}, line 1: columns must have different names. Received twice: {', '.join(twice)}")
     table.index += 2  # the header is line 1
     table = table.fillna("").apply(lambda fields: fields.str.strip())
     return table[(table != "").any(axis=1)]

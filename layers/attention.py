@@ -156,7 +156,11 @@ class AttentionCell(keras.layers.Layer):
         Args:
             memory: (batch, timesteps, memory features).
             memory_mask: (batch, timesteps), False where it is padding.
+
+        Raises ValueError where the memory has other than `memory_features` features.
         """
+        if memory.shape[-1] != self.memory_features:
+            raise ValueError(f"`memory` must have {self.memory_features} features. Received: shape {memory.shape}")
         self._build_attention()
         there = ops.ones_like(memory[:, :, 0]) if memory_mask is None else ops.cast(memory_mask, memory.dtype)
         nothing = ops.zeros_like(states[0][:, :1]) * ops.zeros((self.units,), states[0].dtype)

@@ -170,7 +170,14 @@ class ConvRNN(keras.layers.RNN):
 
     Call arguments: `sequences`, (batch, timesteps, height, width, channels); the rest as in `keras.layers.RNN`.
     Returns the last output, (batch, new height, new width, filters), or all with `return_sequences`.
+
+    Raises ValueError for a list of cells: stack layers instead.
     """
+
+    def __init__(self, cell, **kwargs):
+        if isinstance(cell, (list, tuple)):
+            raise ValueError(f"`cell` must be one cell; stack ConvRNN layers instead. Received: cell={cell}")
+        super().__init__(cell, **kwargs)
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         batch, length, *frame, _ = sequences_shape

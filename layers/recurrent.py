@@ -24,7 +24,7 @@ class RNN(keras.layers.RNN):
     It runs on Keras's TensorFlow and JAX backends, in what they compile: fit, evaluate, predict, tf.function, jax.jit.
     Outside of these, on PyTorch, in mixed precision, with `unroll=True`, or around a cell without the three, this layer
     is keras.layers.RNN, at its speed. On TensorFlow, XLA compiles each direction once for a length; lengths that are
-    known only when the graph runs are rounded up to a few sizes.
+    known only when the graph runs are rounded up to a few sizes. Gradients of gradients need `keras.layers.RNN` there.
     """
 
     def __init__(self, cell, **kwargs):

@@ -119,6 +119,8 @@ def test_blank_lines_count_as_lines(tmp_path):
         ([HEADER], r"Received: a header with no rows"),
         ([HEADER, GOOD[0]], r"at least 2 rows are needed.*Received: 1 rows"),
         (["Date,Close", "2020-01-02,1,5", "2020-01-03,1,5"], r"line 2: more fields .* Received: 2"),
+        (["Date,Close, Close", "2020-01-02,1,5", "2020-01-03,1,5"], r"line 1: columns .* Received twice: Close"),
+        (["Date,Close,Date", "2020-01-02,1,5", "2020-01-03,1,5"], r"line 1: columns .* Received twice: Date"),
         (
             ["Date;Close", "2020-01-02;1", "2020-01-03;1"],
             r"line 1: no column Date, Close; is the separator a comma\? Received: 'Date;Close'",

@@ -195,6 +195,12 @@ def test_trains_saves_and_loads(cell, tmp_path):
     np.testing.assert_allclose(*(m.predict(inputs(1), verbose=0) for m in (model, again)), atol=1e-6)
 
 
+def test_a_memory_of_another_size_is_refused():
+    cell = AttentionCell(keras.layers.GRUCell(5), Attention(), MEMORY)
+    with pytest.raises(ValueError, match=rf"must have {MEMORY} features. Received: shape .*{MEMORY + 1}"):
+        cell.start([np.zeros((2, 5), "float32")], np.ones((2, 3, MEMORY + 1), "float32"))
+
+
 def test_a_cell_without_its_memory_says_so():
     with pytest.raises(ValueError, match="cell.start"):
         keras.layers.RNN(AttentionCell(keras.layers.GRUCell(5), Attention(), MEMORY))(np.ones((2, 3, 4)))

@@ -120,6 +120,11 @@ def test_bad_arguments(arguments, message):
         ConvLSTMCell(**arguments)
 
 
+def test_a_list_of_cells_is_refused():
+    with pytest.raises(ValueError, match="one cell; stack ConvRNN layers"):
+        ConvRNN([ConvLSTMCell(2, 3), ConvLSTMCell(2, 3)])
+
+
 @pytest.mark.parametrize("shape", [(None, None, 7, 6), (None, None, None, 6, 2)])
 def test_bad_shapes(shape):
     with pytest.raises(ValueError, match="`inputs` must have shape.*Received"):
