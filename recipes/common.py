@@ -265,19 +265,21 @@ def newest(recipe, finished):
     return runs[-1].path
 
 
-def once_a_seed(recipe, variant, seeds, complete, given=()):
+def once_a_seed(recipe, variant, seeds, settings, complete):
     """The runs of a published result, under runs/RECIPE/VARIANT-seedN: pairs of run and metrics.
 
     Args:
+        settings: what all of them must have been begun with; the seed and where the data lies do not count.
         complete: a function from a seed and a folder that begins the folder's run or goes on with it, and finishes it.
             Runs that are finished are left as they are.
-        given: settings that all of them must have been begun with.
     """
     runs = [Run(RUNS / recipe / f"{variant}-seed{seed}") for seed in range(seeds)]
+    for run in runs:
+        if run.finished:
+            run.check_settings({k: v for k, v in settings.items() if k not in ("seed", "data_dir")})
     for seed, run in enumerate(runs):
         if not run.finished:
             complete(seed, run.path)
-        run.check_settings(dict(given))
     return [(run, json.loads((run / "metrics.json").read_text())) for run in runs]
 
 

@@ -281,7 +281,7 @@ def publish(
     """Train on Flickr8k once a seed, and write results/; the same command goes on after a stop."""
     settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir, "weights": weights}
     one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
-    runs = common.once_a_seed(RECIPE, variant, seeds, one)
+    runs = common.once_a_seed(RECIPE, variant, seeds, settings, one)
     model, subwords = translation_text.together([run for run, _ in runs])
     arrays, names, texts = caption_inputs.part(settings, load_data(settings), "test")
     found = written(model, subwords, settings, caption_inputs.by_picture(arrays, len(names)))

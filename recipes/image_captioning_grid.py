@@ -55,7 +55,7 @@ def one(settings, given):
     """The metrics of one cell with one way for the picture to enter."""
     complete = lambda seed, folder: image_captioning.complete(*image_captioning.begin(settings, folder, resume=True))
     name = f"grid-{settings['cell']}-{settings['enters']}"
-    return common.once_a_seed(image_captioning.RECIPE, name, 1, complete, given)[0][1]
+    return common.once_a_seed(image_captioning.RECIPE, name, 1, given, complete)[0][1]
 
 
 if __name__ == "__main__":

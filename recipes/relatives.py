@@ -112,7 +112,7 @@ def publish(
         rows = rows_of(settings, seed)
         folder.write_json("metrics.json", {"minutes": (time.time() - started) / 60, "rows": rows})
 
-    found = [metrics for _, metrics in common.once_a_seed(RECIPE, "published", seeds, complete)]
+    found = [metrics for _, metrics in common.once_a_seed(RECIPE, "published", seeds, settings, complete)]
     table = pd.DataFrame([row for metrics in found for row in metrics["rows"]])
     table = table.drop(columns="units").melt(["cell", "seed"], var_name="task", value_name="reached")
     runs = [(seed, metrics["minutes"], {}) for seed, metrics in enumerate(found)]

@@ -103,7 +103,7 @@ def published(recipe, variant, settings, seeds, complete):
     def one(seed, folder):
         complete(*begin(recipe, settings | {"seed": seed}, folder, resume=True), rivals=seed == 0)
 
-    return common.once_a_seed(recipe, variant, seeds, one)
+    return common.once_a_seed(recipe, variant, seeds, settings, one)
 
 
 def outputs(model, texts):

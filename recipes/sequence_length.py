@@ -236,7 +236,9 @@ def publish(
     """
     settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir, "seeds": 3} | VARIANTS[variant]
     run = common.Run(common.RUNS / RECIPE / f"published-{variant}")
-    if not run.finished:
+    if run.finished:
+        run.check_settings({name: value for name, value in settings.items() if name != "data_dir"})
+    else:
         complete(*begin(settings, run.path, resume=True))
     table, runs = pd.read_csv(run / "runs.csv"), []
     lengths = numbers(settings["lengths"])

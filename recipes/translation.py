@@ -285,7 +285,7 @@ def publish(
     """Train once a seed, and write results/; the same command goes on after a stop."""
     settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir}
     one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
-    runs = common.once_a_seed(RECIPE, variant, seeds, one)
+    runs = common.once_a_seed(RECIPE, variant, seeds, settings, one)
     once = together([run for run, _ in runs], load_data(settings)) if seeds > 1 else {}
     rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"

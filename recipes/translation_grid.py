@@ -67,7 +67,7 @@ def one(settings, given):
     """The finished run of one cell with one attention, and its metrics."""
     complete = lambda seed, folder: translation.complete(*translation.begin(settings, folder, resume=True))
     name = f"grid-{settings['cell']}-{settings['attention']}"
-    return common.once_a_seed(translation.RECIPE, name, 1, complete, given)[0]
+    return common.once_a_seed(translation.RECIPE, name, 1, given, complete)[0]
 
 
 if __name__ == "__main__":

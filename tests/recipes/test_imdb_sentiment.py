@@ -122,6 +122,10 @@ def test_published_once_and_gone_on_with(call, eagerly, monkeypatch, capsys):
     monkeypatch.setattr(imdb_sentiment, "complete", None)  # nothing is trained again
     assert call(*publish) == 0
     assert json.loads(Path("results/imdb_sentiment.quick.json").read_text()) == content
+    monkeypatch.setitem(imdb_sentiment.VARIANTS, "quick", small | {"epochs": 2})
+    assert call(*publish) == 2
+    assert "quick-seed0 was begun with other settings (epochs=1, now 2): repeat those" in capsys.readouterr().err
+    assert json.loads(Path("results/imdb_sentiment.quick.json").read_text()) == content
     assert call("publish", "--variant", "pretrained") == 2
     assert "needs --pretrained" in capsys.readouterr().err
 

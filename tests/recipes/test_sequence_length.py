@@ -111,6 +111,8 @@ def test_published_without_recall(call, monkeypatch, capsys):
     assert set(found["metrics"]) == {f"reviews_{cell}_{n}" for cell in ("simple", "lstm") for n in (5, 12)}
     assert found["metrics"]["reviews_lstm_12"]["values"] == [0.75] * 3 and len(found["table"]) == 18
     assert "recalls" not in capsys.readouterr().out
+    monkeypatch.setitem(sequence_length.VARIANTS, "imdb", sequence_length.VARIANTS["imdb"] | {"parameters": 400})
+    assert call("publish", "--output", ".") == 2 and "parameters=300, now 400" in capsys.readouterr().err
 
 
 def test_verify(call, capsys):
