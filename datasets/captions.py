@@ -205,10 +205,10 @@ def _own(name, folder, seed):
 
 
 def _own_captions(file):
-    tabs = "\t" if ".tsv" in file.suffixes else ","
+    text, tabs = _text(file), "\t" if ".tsv" in file.suffixes else ","
     try:
-        rows = local.whole(pd.read_csv(io.StringIO(_text(file)), sep=tabs, dtype=str, keep_default_na=False))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, local.Surplus) as error:
+        rows = local.whole(pd.read_csv(io.StringIO(text), sep=tabs, dtype=str, keep_default_na=False))
+    except ValueError as error:
         raise ValueError(f"{file} is no table ({error})") from error
     if missing := [column for column in ("picture", "caption") if column not in rows]:
         raise ValueError(f"{file} lacks the columns {missing}. Received: the columns {list(rows)}")

@@ -23,14 +23,10 @@ def content(path):
         raise ValueError(f"{path} is no gzip file, or a damaged one ({error})") from error
 
 
-class Surplus(ValueError):
-    """A row of a table has more fields than its header has names."""
-
-
 def whole(table):
-    """The table that pandas read from a file; raises Surplus where it took the first fields of rows for an index."""
+    """The table that pandas read from a file; raises ValueError where it took the first fields of rows for an index."""
     if not isinstance(table.index, pd.RangeIndex):
-        raise Surplus(f"more fields in a row than the {len(table.columns)} names of the header: is a comma not quoted?")
+        raise ValueError(f"more fields in a row than the {len(table.columns)} names of the header: a comma not quoted?")
     return table
 
 

@@ -51,7 +51,9 @@ Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a su
 Beam = Annotated[int, typer.Option(min=1, help="Beginnings kept of each sentence; 1 is greedy.")]
 ALPHA = typer.Option(min=0, max=10, help="α: above 0, longer translations are preferred.")
 GAMMA = typer.Option(min=0, help="γ: reward of every subword, in nats; best with α = 0.")
-ALPHA_ASKED, GAMMA_ASKED = (typer.Option(min=0, max=o.max, help=f"{o.help} [default: the run's]") for o in (ALPHA, GAMMA))
+ALPHA_ASKED, GAMMA_ASKED = (
+    typer.Option(min=0, max=o.max, help=f"{o.help} [default: the run's]") for o in (ALPHA, GAMMA)
+)
 CoveragePenalty = Annotated[
     float, typer.Option(min=0, help="β: above 0, words that were never attended to cost; needs attention.")
 ]
