@@ -17,6 +17,7 @@ import keras
 from keras import ops
 
 PADDING = 0
+BLOCK = 64  # of tokens, to draw one
 NEVER = float("-inf")
 
 
@@ -37,9 +38,20 @@ def sampled(step, states, memory, start, end, chances):
     Returns: as `greedy`.
     """
 
+    def passed(parts, chance):
+        """How many parts in front lie whole below the chance, but never all, (batch, 1); and their sum."""
+        sums = ops.pad(ops.cumsum(parts, axis=-1), [[0, 0], [1, 0]])
+        count = ops.sum(ops.cast(sums[:, 1:-1] <= chance, "int32"), axis=-1, keepdims=True)
+        return count, ops.take_along_axis(sums, count, axis=-1)
+
     def draw(t, logs):
-        passed = ops.cumsum(ops.exp(logs), axis=-1) <= ops.take(chances, t, axis=1)[:, None]
-        return ops.minimum(ops.sum(ops.cast(passed, "int32"), axis=-1), logs.shape[-1] - 1)  # rounding may pass all
+        # First the block, then the token in it: a sum along the whole vocabulary took a third of the time.
+        padded = ops.pad(ops.exp(logs), [[0, 0], [0, -logs.shape[-1] % BLOCK]])
+        blocks = ops.reshape(padded, (ops.shape(logs)[0], -1, BLOCK))
+        chance = ops.take(chances, t, axis=1)[:, None]
+        block, below = passed(ops.sum(blocks, axis=-1), chance)
+        place, _ = passed(ops.take_along_axis(blocks, block[:, :, None], axis=1)[:, 0], chance - below)
+        return ops.minimum(block * BLOCK + place, logs.shape[-1] - 1)[:, 0]  # rounding may lead into the padding
 
     return _one_by_one(step, states, memory, start, end, chances.shape[1], draw)
 

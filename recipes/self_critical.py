@@ -68,28 +68,40 @@ class Writer(keras.Model):
         self.network, self.reward, self.longest = network, reward, longest
         self.settings, self.begin, self.step = network.settings, network.begin, network.step
         self.seeds = keras.random.SeedGenerator(seed)
+        self.draw = tf.function(self.drawn, jit_compile=True)
         self.built = True  # as its network is
         self.means = {name: keras.metrics.Mean(name) for name in ("loss", "reward")}
 
     def train_step(self, data):
         inputs, numbers, _ = keras.utils.unpack_x_y_sample_weight(data)
-        tokens = self.drawn(inputs)
-        there = tf.where(tokens != PADDING)  # nothing is worked out for padding behind the sentences
-        tokens = tokens[:, : ops.max(there[:, 1]) + 1]
+        tokens = self.draw(inputs)
         rewards = tf.numpy_function(self.reward, [ops.repeat(numbers, SENTENCES), tokens], "float32")
         rewards = ops.reshape(rewards, (-1, SENTENCES))
         others = (ops.sum(rewards, axis=1, keepdims=True) - rewards) / (SENTENCES - 1)
+        advantage = ops.reshape(rewards - others, (-1,))
         with tf.GradientTape() as tape:
-            encoded = [ops.repeat(x, SENTENCES, axis=0) for x in self.network.encode(inputs, training=True)]
-            written = ops.pad(tokens[:, :-1], [[0, 0], [1, 0]], constant_values=START)
-            h = self.network.decoder.hidden(written, *encoded, training=True)
-            logits = self.network.decoder.logits(tf.gather_nd(h, there))
-            advantage = ops.reshape(rewards - others, (-1,))
-            loss = surprise(tf.gather_nd(tokens, there), logits, tf.gather(advantage, there[:, 0]))
+            loss = surprise(*self.said(self.network.encode(inputs, training=True), tokens, advantage))
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         for name, value in (("loss", loss), ("reward", ops.mean(rewards))):
             self.means[name].update_state(value)
         return {name: mean.result() for name, mean in self.means.items()}
+
+    def said(self, encoded, tokens, advantage):
+        """The tokens of all sentences, (tokens,), their logits and their sentences' advantage, in no certain order.
+
+        Sentences of like lengths are gone through together, or half of the work would be on padding.
+        """
+        order, found = ops.argsort(ops.sum(ops.cast(tokens != PADDING, "int32"), axis=1)), []
+        for part in ops.split(order, SENTENCES):
+            written = ops.take(tokens, part, axis=0)
+            there = tf.where(written != PADDING)
+            written = written[:, : ops.max(there[:, 1]) + 1]
+            before = ops.pad(written[:, :-1], [[0, 0], [1, 0]], constant_values=START)
+            seen = [ops.take(x, part // SENTENCES, axis=0) for x in encoded]
+            h = tf.gather_nd(self.network.decoder.hidden(before, *seen, training=True), there)
+            found.append((tf.gather_nd(written, there), h, tf.gather(advantage, tf.gather(part, there[:, 0]))))
+        right, h, advantage = (ops.concatenate(x, axis=0) for x in zip(*found))
+        return right, self.network.decoder.logits(h), advantage
 
     def drawn(self, inputs):
         """SENTENCES sentences for each input, one after another: (inputs · SENTENCES, longest)."""

@@ -128,7 +128,9 @@ def test_it_learns_what_is_rewarded():
     assert (np.array(tokens) == wanted[:, None]).mean() > 0.95
 
 
-def test_draws_follow_the_probabilities_and_the_seed():
+@pytest.mark.parametrize("block", [2, 4, 64])
+def test_draws_follow_the_probabilities_and_the_seed(block, monkeypatch):
+    monkeypatch.setattr(decoding, "BLOCK", block)
     model = network()
     seen = np.repeat(rng.normal(size=(1, 4, 5)), 4000, axis=0).astype("float32")
     chances = rng.uniform(size=(4000, 3)).astype("float32")
