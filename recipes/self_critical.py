@@ -68,13 +68,12 @@ class Writer(keras.Model):
         self.network, self.reward, self.longest = network, reward, longest
         self.settings, self.begin, self.step = network.settings, network.begin, network.step
         self.seeds = keras.random.SeedGenerator(seed)
-        self.draw = tf.function(self.drawn, jit_compile=True)
         self.built = True  # as its network is
         self.means = {name: keras.metrics.Mean(name) for name in ("loss", "reward")}
 
     def train_step(self, data):
         inputs, numbers, _ = keras.utils.unpack_x_y_sample_weight(data)
-        tokens = self.draw(inputs)
+        tokens = self.drawn(inputs)
         rewards = tf.numpy_function(self.reward, [ops.repeat(numbers, SENTENCES), tokens], "float32")
         rewards = ops.reshape(rewards, (-1, SENTENCES))
         others = (ops.sum(rewards, axis=1, keepdims=True) - rewards) / (SENTENCES - 1)
@@ -103,6 +102,7 @@ class Writer(keras.Model):
         right, h, advantage = (ops.concatenate(x, axis=0) for x in zip(*found))
         return right, self.network.decoder.logits(h), advantage
 
+    @tf.function(jit_compile=True)
     def drawn(self, inputs):
         """SENTENCES sentences for each input, one after another: (inputs · SENTENCES, longest)."""
         states, memory = ([ops.repeat(x, SENTENCES, axis=0) for x in xs] for xs in self.network.begin(inputs))
