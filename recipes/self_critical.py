@@ -24,7 +24,7 @@ from recipes.translation_text import END, PADDING, START
 
 PART = "self-critical-"
 RATE = 4e-4  # on Flickr8k better than 1e-4
-INPUTS, SENTENCES = 32, 5  # in a batch; drawn for each input
+INPUTS, SENTENCES = 32, 4  # in a batch; drawn for each input
 NGRAMS = 4
 SIGMA = 6.0  # words by which lengths may differ
 
@@ -175,11 +175,12 @@ class Cider:
 
 
 class Bleu:
-    """BLEU-4 of single texts against fixed references (Papineni et al. 2002); CIDEr cares little for common n-grams.
+    """The mean of BLEU-1 to BLEU-4 of single texts against fixed references (Papineni et al. 2002).
 
-    1 is added to the numbers of right and of all n-grams but words, or a text without a right 4-gram would be worth
-    nothing (Lin & Och 2004). A text loses where it is shorter than the mean reference, not the closest one: judged text
-    by text, networks would come to write too short for BLEU of all texts together.
+    CIDEr cares little for common n-grams, and BLEU-4 alone little for single words. 1 is added to the numbers of right
+    and of all n-grams but words, or a text without a right 4-gram would be worth nothing (Lin & Och 2004). A text loses
+    where it is shorter than the lower quartile of the references. By the closest one, text by text, networks would come
+    to write too short for BLEU of all texts together; by the mean length, so long that precision falls.
 
     Args:
         references: for each input a list of texts, words between spaces.
@@ -189,7 +190,7 @@ class Bleu:
         self.references = []
         for texts in references:
             most = functools.reduce(operator.or_, map(_ngrams, texts))  # of each n-gram what one text has at most
-            self.references.append((most, np.mean([len(text.split()) for text in texts])))
+            self.references.append((most, np.quantile([len(text.split()) for text in texts], 0.25)))
 
     def __call__(self, numbers, texts):
         """The score of each text against the references of the input of that number, float32, from 0 to 1."""
@@ -205,7 +206,8 @@ class Bleu:
             return 0.0
         added = np.arange(NGRAMS) > 0
         precisions = (right + added) / (np.maximum(words - np.arange(NGRAMS), 0) + added)
-        return np.exp(np.log(precisions).mean() + min(0.0, 1 - wanted / words))
+        up_to = np.exp(np.cumsum(np.log(precisions)) / np.arange(1, NGRAMS + 1))
+        return up_to.mean() * np.exp(min(0.0, 1 - wanted / words))
 
 
 def _ngrams(text):

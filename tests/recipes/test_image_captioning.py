@@ -1,6 +1,7 @@
 """The captioning recipe from the command line, on drawn scenes and on a user's own pictures."""
 
 import io
+import itertools
 import json
 import shutil
 import sys
@@ -134,6 +135,17 @@ def test_self_critical_training_resumes_to_the_same_bits(call, few, eagerly, mon
     names = [f"best{i}" for i in range(len(left))]
     assert all(np.array_equal(w, after[name]) for w, name in zip(left, names))
     assert any(not np.array_equal(w, before[name]) for w, name in zip(left, names))
+
+
+def test_self_critical_training_goes_on_from_the_lowest_loss(call, few, eagerly, monkeypatch):
+    falling = itertools.count(10, -1)
+    monkeypatch.setattr(caption_report, "cider", lambda *texts: float(next(falling)))  # the first epoch is the best
+    options = ["--longest", 6, *SMALL, "--epochs", 2]
+    assert call("--run-dir", "without", *options) == 0
+    assert call("--run-dir", "with", "--self-critical", 1, *options) == 0
+    assert pd.read_csv("with/history.csv")["val_loss"].argmin() == 1
+    best = [json.loads(np.load(f"{run}/checkpoint.npz")["state"].item())["best_epoch"] for run in ("without", "with")]
+    assert best == [1, 2]
 
 
 def test_bleu_is_asked_where_it_has_a_weight(call, few, eagerly, monkeypatch):
