@@ -186,7 +186,7 @@ def train(
         int, typer.Option(min=0, help="Epochs after these in which it learns from its own captions, judged by CIDEr.")
     ] = 0,
     bleu_weight: Annotated[
-        float, typer.Option(min=0, help="Of BLEU, beside CIDEr with the weight 1, in that judgement.")
+        float, typer.Option(min=0, help="Of the mean of BLEU-1 to 4, beside CIDEr with the weight 1, in that judgement.")
     ] = 0.0,
     seed: common.Seed = 0,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division, where the data has none.")] = 0,
