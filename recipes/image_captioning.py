@@ -94,7 +94,7 @@ def fit(run, parts):
     inputs = tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100)
     scored = [translation_text.FreeDecoding("cider", subwords, inputs, cider, settings["longest"])]
     kept = {"monitor": "-val_cider", "patience": settings["patience"], "callbacks": scored}
-    first = kept | {"monitor": "val_loss"} if settings["self_critical"] else kept  # less a matter of chance than CIDEr
+    first = kept | {"monitor": "val_loss"} if settings["self_critical"] else kept  # CIDEr is more a matter of chance
     forced = caption_inputs.forced(*parts["train"][:2], settings["seed"])
     pairs = lambda epoch: stream(epoch).map(forced(epoch))
     held_out = held_out.map(caption_inputs.forced(arrays, names, settings["seed"])(0))
@@ -186,7 +186,7 @@ def train(
         int, typer.Option(min=0, help="Epochs after these in which it learns from its own captions, judged by CIDEr.")
     ] = 0,
     bleu_weight: Annotated[
-        float, typer.Option(min=0, help="Of the mean of BLEU-1 to 4, beside CIDEr with the weight 1, in that judgement.")
+        float, typer.Option(min=0, help="Weight of the mean of BLEU-1 to 4 in that judgement; CIDEr's is 1.")
     ] = 0.0,
     seed: common.Seed = 0,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division, where the data has none.")] = 0,

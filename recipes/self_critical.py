@@ -43,10 +43,11 @@ def fit(network, run, inputs, numbers, subwords, reward, longest, epochs, **kept
     """
     settings = run.settings
     judged = lambda numbers, tokens: reward(numbers, subwords.text(tokens))
-    writer = Writer(network, judged, longest, settings["seed"])
     stream, steps = training.shuffled_batches((inputs, numbers), INPUTS, settings["seed"])
     rate = training.warmed_up(RATE, epochs, steps)
-    writer.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), jit_compile=False)
+    with training.scope(network):
+        writer = Writer(network, judged, longest, settings["seed"])
+        writer.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), jit_compile=False)
     return training.fit(writer, run, (stream, steps), epochs, None, saved=network, part=PART, **kept)
 
 

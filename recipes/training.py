@@ -67,8 +67,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         Stop: the loss became infinite or NaN.
     """
     make_batches, steps = batches
-    strategy = getattr(model, "distribute_strategy", None)  # only the TensorFlow backend has one
-    with strategy.scope() if strategy else contextlib.nullcontext():
+    with scope(model):
         model.optimizer.build(model.trainable_variables)
     keeper = Checkpoint(run, monitor, patience, part)
     first = keeper.load(model)
@@ -93,6 +92,12 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
     plot_history(run, part)
     (saved or model).save(run / "model.keras")
     return keeper.state["minutes"]
+
+
+def scope(model):
+    """The scope of the strategy that a model was built in, for what is built around it."""
+    strategy = getattr(model, "distribute_strategy", None)  # only the TensorFlow backend has one
+    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -148,6 +148,16 @@ def test_self_critical_training_goes_on_from_the_lowest_loss(call, few, eagerly,
     assert best == [1, 2]
 
 
+def test_self_critical_training_in_a_strategy(call, few):
+    """Which here has one device, so that the same numbers come out."""
+    options = ["--self-critical", 1, "--longest", 6, *SMALL]
+    assert call("--run-dir", "one", *options) == 0
+    assert call("--run-dir", "mirrored", "--strategy", "mirrored", *options) == 0
+    one, mirrored = (np.load(f"{run}/self-critical-checkpoint.npz") for run in ("one", "mirrored"))
+    for key in set(one.files) - {"state"}:
+        np.testing.assert_allclose(one[key], mirrored[key], rtol=1e-5, atol=1e-6)
+
+
 def test_bleu_is_asked_where_it_has_a_weight(call, few, eagerly, monkeypatch):
     right, asked = recipe.self_critical.Bleu.__call__, []
     monkeypatch.setattr(recipe.self_critical.Bleu, "__call__", lambda *given: asked.append(given) or right(*given))
