@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 from recipes.common import BUILT_IN, Stop, replacing
 
@@ -174,12 +175,13 @@ def plot_history(run, part=""):
     """Learning curves of every value in history.csv, that of the training part beside that of the validation part."""
     history = pd.read_csv(run / f"{part}history.csv").set_index("epoch")
     names = [*dict.fromkeys(name.removeprefix("val_") for name in history)]
-    figure, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), squeeze=False)
+    figure, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], names):
         twins = {name: "training", f"val_{name}": "validation"}
         history[[twin for twin in twins if twin in history]].rename(columns=twins).plot(
             ax=axis, marker=".", ylabel=name
         )
+        axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     run.save_figure(figure, f"{part}learning_curves.png")
 
 
