@@ -30,6 +30,11 @@ PUBLISHED = {  # on Flickr8k: name, metric and value
 }
 
 
+def published(variant):
+    """The figures of others that a variant stands beside, as `results.publish` takes them."""
+    return [dict(zip(("name", "metric", "value"), row), source="Flickr8k") for row in PUBLISHED[variant]]
+
+
 def plain(caption):
     """Lower case, without punctuation, one space between words: as captions are learned and scored."""
     return " ".join(re.sub(r"[^\w\s'-]", " ", caption.lower()).split())

@@ -290,8 +290,7 @@ def publish(
     once = {f"{name}_seeds_together": score for name, score in scores.items()}
     rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
     command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
-    known = ("name", "metric", "value")
-    beside = [dict(zip(known, row), source="Flickr8k") for row in caption_report.PUBLISHED[variant]]
+    beside = caption_report.published(variant)
     print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))
 
 
