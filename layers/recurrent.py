@@ -1,6 +1,9 @@
 """A fast recurrent layer, with a gradient of its own, for cells that state their linear parts and the rest apart."""
 
+import contextlib
+import contextvars
 import importlib
+import sys
 
 import keras
 from keras import ops
@@ -22,9 +25,11 @@ class RNN(keras.layers.RNN):
     `dropout_masks(x, h)` of a cell that has dropout gives what to multiply the inputs and h with, at every step.
 
     It runs on Keras's TensorFlow and JAX backends, in what they compile: fit, evaluate, predict, tf.function, jax.jit.
-    Outside of these, on PyTorch, in mixed precision, with `unroll=True`, or around a cell without the three, this layer
-    is keras.layers.RNN, at its speed. On TensorFlow, XLA compiles each direction once for a length; lengths that are
-    known only when the graph runs are rounded up to a few sizes. Gradients of gradients need `keras.layers.RNN` there.
+    Elsewhere this layer is keras.layers.RNN, at its speed: outside of these, on PyTorch, in mixed precision, with
+    `unroll=True`, around a cell without the three or with nested states, and in what `model.export` writes, which then
+    holds standard operations alone (`portable` does the same for graphs that are made by hand).
+
+    On TensorFlow, XLA compiles the loop for a batch size and a length once these have run for about a second.
     """
 
     def __init__(self, cell, **kwargs):
@@ -32,50 +37,136 @@ class RNN(keras.layers.RNN):
         if keras.backend.backend() == "tensorflow":
             self.supports_jit = False  # it compiles its own loops; Keras would compile the whole step for each length
 
+    def build(self, sequences_shape, initial_state_shape=None):
+        try:
+            super().build(sequences_shape, initial_state_shape)
+        except ValueError as error:  # a cell is shown one timestep only
+            raise ValueError(f"{error}, of sequences of shape {tuple(sequences_shape)}") from error
+
     def inner_loop(self, sequences, initial_state, mask, training=False):
         cells = getattr(self.cell, "cells", [self.cell])
+        training, stacked = bool(training), cells[0] is not self.cell
+        states = initial_state if stacked else [initial_state]
         for cell in cells:
             if training and _drops(cell):
                 cell.seed_generator.next()  # new masks, also where the first state comes from outside
-        fast_path = _fast_path(sequences)
-        if fast_path is None or self.unroll or not all(_can_be_split(cell) for cell in cells):
+        run = None if self.unroll else _fast_path(sequences)
+        results = run and self._fast_loop(run, cells, sequences, states, mask, training)
+        if not results:
             return super().inner_loop(sequences, initial_state, mask, training)
-        x, mask = sequences, None if mask is None else ops.cast(keras.tree.flatten(mask)[0], "bool")
+        last, outputs, finals = results
+        return last, outputs, finals if stacked else finals[0]
+
+    def _fast_loop(self, run, cells, x, initial_state, mask, training):
+        """The last output, all outputs, and each cell's final states; None where a cell cannot be run so."""
+        if not all(_can_be_split(cell, states) for cell, states in zip(cells, initial_state)):
+            return None
+        mask = None if mask is None else ops.cast(keras.tree.flatten(mask)[0], "bool")
         if self.go_backwards:
             x, mask = ops.flip(x, 1), None if mask is None else ops.flip(mask, 1)
-        mask = None if mask is None else ops.expand_dims(mask, -1)
-        stacked, finals = cells[0] is not self.cell, []
-        for cell, states in zip(cells, initial_state if stacked else [initial_state]):
+        if mask is not None and len(mask.shape) == 2:
+            mask = ops.expand_dims(mask, -1)
+        finals = []
+        for cell, states in zip(cells, initial_state):
             keep = self.return_sequences or cell is not cells[-1]
             nested = isinstance(states, (list, tuple))
             states, x, mask_h = list(states) if nested else [states], ops.cast(x, cell.compute_dtype), None
             if training and _drops(cell):
                 mask_x, mask_h = cell.dropout_masks(x[:, 0], states[0])
                 x = x * ops.expand_dims(mask_x, 1)
-            x, final = fast_path.run(cell, x, states, mask, mask_h, training, keep)
+            results = run(cell, x, states, mask, mask_h, training, keep)
+            if results is None:
+                return None
+            x, final = results
             finals.append(final if nested else final[0])
         last = keras.tree.flatten(finals[-1])[0]
         if mask is not None:  # as in Keras: zero, or the last output, which before the first valid step is zero
             valid = mask if self.zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), 1) > 0
             last = ops.where(valid[:, -1], last, ops.zeros_like(last))
             x = x if x is None else ops.where(valid, x, ops.zeros_like(x))
-        outputs = ops.expand_dims(last, 1) if x is None else x
-        return last, outputs, finals if stacked else finals[0]
+        return last, ops.expand_dims(last, 1) if x is None else x, finals
+
+
+_portable = contextvars.ContextVar("portable", default=False)
+
+
+@contextlib.contextmanager
+def portable():
+    """Within this context layers.RNN puts into a graph what keras.layers.RNN would: standard operations alone.
+
+    For graphs that leave the process and are made by hand; `model.export` does not need it:
+
+        with layers.portable():
+            function = tf.function(model).get_concrete_function(tf.TensorSpec((None, None, 8)))
+    """
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
+
+
+# Keras and TensorFlow tell a layer nothing of an export, but who calls it can be seen.
+EXPORTERS = "keras.src.export", "tensorflow.lite", "tensorflow.python.saved_model", "tf2onnx", "openvino"
+WITHOUT_LISTS = "keras.src.export.litert", "keras.src.export.openvino", "tensorflow.lite", "openvino"
+
+
+def _callers():
+    """The names of the modules whose functions are being run."""
+    frame = sys._getframe()
+    while frame is not None:
+        yield frame.f_globals.get("__name__", "")
+        frame = frame.f_back
 
 
 def _fast_path(x):
-    """The module for this backend, if x is a part of a graph: what is compiled has no use where it runs once."""
+    """What runs a cell over x; None for Keras's own loop.
+
+    Only what is a part of a graph is compiled: it would have no use where it runs once.
+    """
     backend = keras.backend.backend()
-    if backend not in ("tensorflow", "jax"):
+    if backend not in ("tensorflow", "jax") or not (module := _backend_module(backend)).in_graph(x):
         return None
-    module = importlib.import_module(f"{__name__}_{backend}")
-    return module if module.in_graph(x) else None
+    exporters = [name for name in _callers() if name.startswith(EXPORTERS)]
+    if backend == "tensorflow" and any(name.startswith(WITHOUT_LISTS) for name in exporters):
+        return module.run_without_lists
+    return None if exporters or _portable.get() else module.run
 
 
-def _can_be_split(cell):
+def _backend_module(backend):
+    """recurrent_tensorflow.py or recurrent_jax.py, beside this file, whatever that is called."""
+    name = f"recurrent_{backend}"
+    return importlib.import_module(f"{__package__}.{name}" if __package__ else name)
+
+
+def _can_be_split(cell, states):
     same_dtype = cell.compute_dtype == cell.variable_dtype  # Keras casts weights in its own calls only
-    return same_dtype and all(hasattr(cell, name) for name in ("project", "recur", "step"))
+    flat = not any(keras.tree.is_nested(state) for state in (states if isinstance(states, (list, tuple)) else [states]))
+    return same_dtype and flat and all(hasattr(cell, name) for name in ("project", "recur", "step"))
 
 
 def _drops(cell):
     return hasattr(cell, "dropout_masks") and (cell.dropout or cell.recurrent_dropout)
+
+
+def usage(model):
+    """How much every layers.RNN of a model has run at each size, which decides what is compiled, as a list of arrays.
+
+    Compiled or not, results agree to rounding error. Where a resumed training must end with the same bits as one that
+    was never stopped, save this with the weights, and give it to `restore_usage`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return []
+    return [_backend_module("tensorflow").usage(cell) for cell in _cells(model)]
+
+
+def restore_usage(model, arrays):
+    """Makes the layers of a model go on where `usage` was called."""
+    for cell, array in zip(_cells(model), arrays, strict=True):
+        _backend_module("tensorflow").restore_usage(cell, array)
+
+
+def _cells(model):
+    if isinstance(model, RNN):
+        return getattr(model.cell, "cells", [model.cell])
+    return [cell for layer in getattr(model, "_layers", []) for cell in _cells(layer)]

@@ -1,10 +1,19 @@
-"""The fast path of layers.RNN on Keras's TensorFlow backend: loops that XLA compiles, and their gradient."""
+"""The fast path of layers.RNN on Keras's TensorFlow backend: a loop with a gradient of its own, compiled once it pays.
+
+A cell's loop is traced once, for every batch and length, and runs in two ways: as it is, or compiled by XLA, which is
+1.5 to 3 times as fast but takes a second for every size to compile. So a size is compiled when it has run for about as
+long as that takes: whatever sizes come, and however often, no program takes more than twice its least time.
+"""
 
 import os
+import pathlib
 
 import keras
 import tensorflow as tf
 from keras import ops
+from tensorflow.python.ops import control_flow_util  # nothing public tells whether XLA compiles the present graph
+
+COMPILE_AFTER = 20_000  # timesteps of a small layer, each of about 50 µs
 
 
 def in_graph(x):
@@ -15,188 +24,430 @@ def run(cell, x, states, mask, mask_h, training, keep):
     """One cell over sequences, (batch, timesteps, features): its outputs, or None without `keep`, and final states.
 
     `mask` has shape (batch, timesteps, 1), `mask_h`, the recurrent dropout, that of the first state; both may be None.
+    Returns None where `recur` or `step` use more than their arguments and the cell's weights: what else they use, only
+    TensorFlow's own differentiation finds.
     """
-    length = x.shape[1]
-    if length is None:  # compiled once for each size of padding, while the loop makes only `length` steps
-        length = tf.shape(x)[1]
-        padding = [[0, 0], [0, _round_up(length) - length]]
-        x = tf.pad(x, [*padding, *[[0, 0]] * (len(x.shape) - 2)])
-        mask = None if mask is None else tf.pad(mask, [*padding, [0, 0]])
-    sequence = _Sequence(cell, len(states), training, keep)
-    # XLA runs the element-wise part of a loop on one core of a CPU, so each core gets a part of the batch.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = 1 if tf.config.list_logical_devices("GPU") else min(cores, 4)
-    batch, parts = x.shape[0] or tf.shape(x)[0], min(cores, x.shape[0] or cores)
-    sizes = [batch * (i + 1) // parts - batch * i // parts for i in range(parts)]
-
-    def split(tensor):
-        return [None] * parts if tensor is None else tf.split(tensor, sizes, num=parts)
-
-    results = [sequence(*part, length) for part in zip(split(x), split(mask), split(mask_h), zip(*map(split, states)))]
-    results = [tf.concat(parts, 0) for parts in zip(*results)]
-    return results[0][:, :length] if keep else None, results[keep:]
+    loop = _Loop.of(cell, x, states)
+    if loop.captures:
+        return None
+    cut = _Cut(loop, x, training)
+    parts = [(loop.project(cut.sequences(x, i)), [cut.rows(s, i) for s in states]) for i in range(cut.count)]
+    masks = [(cut.sequences(mask, i), cut.rows(mask_h, i)) for i in range(cut.count)]
+    results = _differentiable(loop, parts, (masks, tf.convert_to_tensor(cut.length), cut.compiled), training, keep)
+    results = [cut.join(column, axis=int(keep and i == 0)) for i, column in enumerate(zip(*results))]
+    outputs = _swap(results.pop(0)[: cut.length]) if keep else None
+    for tensor, known in [(outputs, x.shape[:2])] * keep + [(final, x.shape[:1]) for final in results]:
+        tensor.set_shape(known + tensor.shape[len(known) :])
+    return outputs, results
 
 
-_BUCKETS = [quarters << e for e in range(14) for quarters in (3, 4)]  # 3, 4, 6, 8, 12, 16, 24, ...
+def run_without_lists(cell, x, states, mask, mask_h, training, keep):
+    """As `run`, by operations that LiteRT and OpenVINO have: they know no lists of tensors, which other loops need.
+
+    All outputs are gone through at every timestep, so it suits short sequences.
+    """
+    sequences = [cell.project(x), *([] if mask is None else [mask])]
+    length, first = tf.shape(x)[1], tf.zeros_like(states[0])
+    outputs = tf.repeat(first[:, None], length, axis=1) if keep else first  # just something without `keep`
+
+    def body(t, states, outputs):
+        wx_t, *valid = [tf.gather(a, t, axis=1) for a in sequences]
+        new = cell.step(wx_t, cell.recur(states[0] if mask_h is None else states[0] * mask_h), states)
+        new = [tf.where(valid[0], a, b) for a, b in zip(new, states)] if valid else new
+        if keep:
+            now = tf.range(length) == t
+            outputs = tf.where(tf.reshape(now, [1, -1, *[1] * (len(outputs.shape) - 2)]), new[0][:, None], outputs)
+        return t + 1, new, outputs
+
+    _, finals, outputs = tf.while_loop(lambda t, *_: t < length, body, (0, states, outputs))
+    return outputs if keep else None, finals
 
 
-def _round_up(length):
-    """The bucket of a length that is known only when the graph runs: at most half as much again."""
-    return tf.maximum(length, tf.gather([*_BUCKETS, 0], tf.searchsorted(_BUCKETS, [length]))[0])
+def _differentiable(loop, parts, others, training, keep):
+    """For each part the outputs, if they are kept, and the final states, with the loop's own gradient.
+
+    `parts` are pairs of the projected inputs and the states; `others` what it is not differentiated for.
+    """
+    weights = [tf.convert_to_tensor(v.value) for v in loop.variables]
+    inputs = parts, weights
+
+    def forward(tensors, others, saving):
+        return loop.forward(*tf.nest.pack_sequence_as(inputs, tensors), *others, keep, saving)
+
+    def results_of(ran):
+        return [tensor for finals, kept, *_ in ran for tensor in [*kept[:keep], *finals]]
+
+    @tf.custom_gradient
+    def first(*tensors):
+        ran = forward(tensors, others, saving=training)
+        results = results_of(ran)
+
+        def gradient(*d):
+            # In the gradient of a loop or a branch these are other tensors, which a tape there does not know.
+            d, here, saved, rest = tf.nest.map_structure(_here, (d, tensors, ran, others))
+
+            @tf.custom_gradient
+            def second(*arguments):
+                d, tensors = arguments[: len(results)], arguments[len(results) :]
+                kept = saved if training else forward(tensors, rest, saving=True)
+                d_parts = tf.nest.pack_sequence_as([[0] * (keep + loop.n)] * len(parts), d)
+                gradients = loop.backward(*tf.nest.pack_sequence_as(inputs, tensors), *rest, d_parts, kept, keep)
+                return tf.nest.flatten(gradients), lambda *dd: of_gradient(arguments, rest, dd)
+
+            return second(*d, *here)
+
+        def of_gradient(arguments, others, dd):
+            """The gradient of the gradient, which TensorFlow works out."""
+            d, tensors = arguments[: len(results)], arguments[len(results) :]
+            with tf.GradientTape() as outer:
+                outer.watch(arguments)
+                with tf.GradientTape() as inner:
+                    inner.watch(tensors)
+                    again = results_of(loop.plain(*tf.nest.pack_sequence_as(inputs, tensors), *others[:2]))
+                gradients = inner.gradient(again, tensors, d)
+            connected = [(g, d) for g, d in zip(gradients, dd) if g is not None]
+            return outer.gradient([g for g, _ in connected], arguments, [d for _, d in connected])
+
+        return results, gradient
+
+    return tf.nest.pack_sequence_as([[0] * (keep + loop.n)] * len(parts), first(*tf.nest.flatten(inputs)))
 
 
-class _Sequence:
-    """A cell's loop over time with its gradient; weights go in as tensors, so that it can be differentiated by hand.
+def _here(value):
+    return tf.identity(value) if tf.is_tensor(value) else value
 
-    In loops the time comes first: sequences are (timesteps, batch, ...) there, and (batch, timesteps, ...) outside.
+
+class _Cut:
+    """A batch in parts, one for each core, because XLA runs the element-wise part of a loop on one core of a CPU.
+
+    Compiled, parts have a rounded number of rows, so that few sizes are compiled, and overlap: then no row has to be
+    made up. Otherwise the first part is the whole batch, and the others have no rows.
     """
 
-    def __init__(self, cell, n, training, keep):
-        self.cell, self.n, self.training, self.keep = cell, n, training, keep
+    def __init__(self, loop, x, training):
+        batch, self.length = (x.shape[i] or tf.shape(x)[i] for i in range(2))
+        self.count, self.compiled, self.padding = 1, None, None
+        if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+            return
+        self.count = min(_cores(x), x.shape[0] or 4)
+        rows, length = -(-batch // self.count), self.length
+        if x.shape[0] is None and self.count > 1:
+            rows = tf.minimum(_round_up(rows, 4), batch)
+        if x.shape[1] is None:
+            length = _round_up(length, 2)
+        self.compiled = loop.pays(batch, self.length, rows, length, training)
+        self.padding = None if x.shape[1] else tf.where(self.compiled, length - self.length, 0)
+        last = max(self.count - 1, 1)
+        self.starts = [tf.where(self.compiled, (batch - rows) * i // last, 0) for i in range(self.count)]
+        self.sizes = [tf.where(self.compiled, rows, 0 if i else batch) for i in range(self.count)]
+
+    def rows(self, tensor, i):
+        if tensor is None or self.count == 1:
+            return tensor
+        rest = [-1 if n is None else n for n in tensor.shape[1:]]
+        return tf.slice(tensor, [self.starts[i], *[0] * len(rest)], [self.sizes[i], *rest])
+
+    def sequences(self, tensor, i):
+        """A part with the time first, padded to a length for which a compiled loop is likely to exist."""
+        if tensor is None:
+            return None
+        tensor = _swap(self.rows(tensor, i))
+        if self.padding is None:
+            return tensor
+        return tf.pad(tensor, [[0, self.padding], *[[0, 0]] * (len(tensor.shape) - 1)])
+
+    def join(self, parts, axis):
+        """The rows of all parts along an axis, each once."""
+        joined = [parts[0]]
+        for i in range(1, self.count):
+            again = tf.where(self.compiled, self.starts[i - 1] + self.sizes[i - 1] - self.starts[i], 0)
+            # What has no rows has no timesteps either, but to be joined it needs them.
+            part = (
+                tf.reshape(parts[i], [tf.shape(parts[0])[0], self.sizes[i], *parts[i].shape[2:]]) if axis else parts[i]
+            )
+            joined.append(part[:, again:] if axis else part[again:])
+        return joined[0] if self.count == 1 else tf.concat(joined, axis)
+
+
+class _Loop:
+    """A cell's loop over time and its gradient, as functions of tensors, the weights among them.
+
+    Here sequences have the time first, (timesteps, batch, ...). Of the weights only those that `recur` or `step` use
+    are concerned. `captures` tells that the cell cannot be treated so.
+    """
+
+    @classmethod
+    def of(cls, cell, x, states):
+        """The loop of a cell, made at its first call, and anew where the cell has changed."""
+        attributes = [(name, id(value)) for name, value in vars(cell).items() if name[0] != "_"]
+        key = (*attributes, (x.dtype, *x.shape[2:]), *((s.dtype, *s.shape[1:]) for s in states))
+        loops = vars(cell).setdefault("_rnn_recipes_loops", {})  # not set as an attribute, which Keras would track
+        if key not in loops:
+            loops[key] = cls(cell, x, states)
+        return loops[key]
+
+    def __init__(self, cell, x, states):
+        self.cell, self.n, self.traced = cell, len(states), {}
         self.variables = [v for v in cell.weights if "float" in v.dtype]
-        self.tensors = [tf.convert_to_tensor(v.value) for v in self.variables]
-        self.forward, self.backward = _compiled(self._forward), _compiled(self._backward)
+        self.wx_spec = _spec(cell.project(x[:, 0]), [None])
+        rows = [_spec(a, [2]) for a in (self.wx_spec, *states)]  # 2 as an example
+        weights = [_spec(v.value, []) for v in self.variables]
+        step = tf.function(self._learn, autograph=False).get_concrete_function(rows[0], rows[1:], weights)
+        self.captures = any(tf.is_symbolic_tensor(a) or a.dtype == tf.resource for a in step.captured_inputs)
+        *self.state_specs, self.linear_spec = [_spec(a, [None]) for a in step.structured_outputs]
+        self.variables = [v for v, used in zip(self.variables, self.used) if used]
+        self.size = sum(v.shape.num_elements() for v in self.variables)
+        self.work = _work(cell)
 
-    def __call__(self, x, mask, mask_h, states, length):
-        """Returns the outputs, shape (batch, timesteps, units), if they are kept, and then the final states."""
+    def _learn(self, wx, states, weights):
+        """One step: which weights it uses, and whether only the sum of W x and U h, which is then all that is saved."""
+        with self._with(weights), tf.GradientTape() as tape:
+            tape.watch(weights)
+            uh = self.cell.recur(states[0])
+        in_recur = tape.gradient(uh, weights)
+        with self._with(weights), tf.GradientTape() as tape:
+            tape.watch([wx, uh, *weights])
+            new = self.cell.step(wx, uh, states)
+        d_wx, d_uh, *in_step = tape.gradient(new, [wx, uh, *weights])
+        self.additive = d_wx is not None and d_wx is d_uh
+        self.used = [a is not None or b is not None for a, b in zip(in_recur, in_step)]
+        self.in_step = [i for i, d in enumerate(d for d, used in zip(in_step, self.used) if used) if d is not None]
+        return [*new, wx + uh if self.additive else uh]
 
-        @tf.custom_gradient
-        def run(x, *tensors):
-            inputs = x, tensors[: self.n], tensors[self.n :], mask, mask_h, length
-            results, saved = self.forward(*inputs, save=self.training)
+    def _with(self, weights):
+        return keras.StatelessScope(state_mapping=list(zip(self.variables, weights)))
 
-            def gradient(*d):
-                kept = saved if self.training else self.forward(*inputs, save=True)[1]
-                d_wx, *d_tensors = self.backward(d[0] if self.keep else None, d[self.keep :], *inputs, kept)
-                with tf.GradientTape() as tape:  # here, where TensorFlow drops it if nobody needs it
-                    tape.watch(x)
-                    wx = self.project(x, tensors[self.n :])
-                return [tape.gradient(wx, x, d_wx, unconnected_gradients="zero"), *d_tensors]
+    def project(self, x):
+        """The part of all steps that depends on the input alone, as one product."""
+        wx = self.cell.project(_flat(x))
+        return tf.reshape(wx, [*tf.unstack(tf.shape(x)[:2]), *wx.shape[1:]])
 
-            return results, gradient
+    def pays(self, batch, length, rows, padded, training):
+        """Whether to run a size compiled; takes note that it came."""
+        cost = tf.cast(length, tf.float32) * (1 + tf.cast(batch, tf.float32) * self.size / 1e6)
+        key = (tf.cast(rows, tf.int64) * 2**32 + tf.cast(padded, tf.int64)) * 2 + int(training)
+        replica = tf.distribute.get_replica_context()
+        if replica and replica.num_replicas_in_sync > 1:  # each counts for itself, or the order would decide
+            key = key * replica.num_replicas_in_sync + tf.cast(replica.replica_id_in_sync_group, tf.int64)
+        work = self.work.lookup(key)
+        with tf.control_dependencies([work]):
+            self.work.insert(key, work + cost)
+        return work >= COMPILE_AFTER
 
-        return run(x, *states, *self.tensors)
+    def forward(self, parts, weights, masks, length, compiled, keep, saving):
+        """For each part the final states, outputs, if they are kept, and all that the gradient needs, if it is saved.
 
-    def weights(self, tensors):
-        return keras.StatelessScope(state_mapping=list(zip(self.variables, tensors)))
+        That is the sequences of all states, the first of which is the output, and of U h or W x + U h.
+        """
+        arguments = [((wx, m), (states, m_h), weights, length) for (wx, states), (m, m_h) in zip(parts, masks)]
+        return self._each(self._forward, arguments, compiled, self.n if saving else int(keep), saving)
 
-    def project(self, x, weights):
-        """The part of all steps that depends on the input alone, time first, as one product."""
-        with self.weights(weights):
-            wx = self.cell.project(_flat(_swap(x)))
-        return ops.reshape(wx, (ops.shape(x)[1], ops.shape(x)[0], *wx.shape[1:]))
+    def plain(self, parts, weights, masks, length):
+        """What `forward` gives but for the last, by a loop that TensorFlow can differentiate twice."""
 
-    def _forward(self, x, states, weights, mask, mask_h, length, save):
-        wx = self.project(x, weights)
-        if save:
-            self.additive = self._is_additive(wx[0], states, weights)
+        def of(wx, states, mask, mask_h):
+            live = [a[:length] for a in (wx, mask) if a is not None]
+            step = lambda states, element: self._step(weights, mask_h, states, *element)[0]
+            sequences = tf.scan(step, live, states)
+            return [s[-1] for s in sequences], sequences
+
+        return [of(*part, *of_masks) for part, of_masks in zip(parts, masks)]
+
+    def backward(self, parts, weights, masks, length, compiled, d, ran, keep):
+        """The gradients for parts and weights, from those of outputs and final states."""
+        arguments = []
+        for (wx, states), (mask, mask_h), d_part, (_, sequences, linear) in zip(parts, masks, d, ran):
+            given = d_part[0] if keep else None, mask, None if self.additive else wx, linear[0], sequences
+            arguments.append((given, (d_part[keep:], states, mask_h), weights, length))
+        results = self._each(self._backward, arguments, compiled)
+        d_weights = [[] for _ in weights]
+        for (_, states), (_, mask_h), (_, sequences, _), (d_linear, _, d_step) in zip(parts, masks, ran, results):
+            h = tf.concat([states[0][None], sequences[0][:-1]], 0)
+            with tf.GradientTape() as tape, self._with(weights):
+                tape.watch(weights)
+                uh = self.cell.recur(_flat(h if mask_h is None else h * mask_h))
+            d_recur = tape.gradient(uh, weights, _flat(d_linear[-1]))
+            for i, gradient in [*zip(self.in_step, d_step), *enumerate(d_recur)]:
+                d_weights[i] += [] if gradient is None else [gradient]
+        return [(d_linear[0], d_states) for d_linear, d_states, _ in results], [tf.add_n(d) for d in d_weights]
+
+    def _each(self, function, arguments, compiled, *options):
+        """A function of all parts: compiled, or as it is, where only the first part has rows."""
+        plain, fast = self._traced(function, arguments[0], *options)
+        if compiled is None:
+            return [plain(part) for part in arguments]
+
+        def run_plain():
+            first = plain(arguments[0])
+            nothing = tf.nest.map_structure(lambda a: tf.zeros([n or 0 for n in a.shape], a.dtype), first)
+            return [first] + [nothing] * (len(arguments) - 1)
+
+        return tf.cond(compiled, lambda: [fast(part) for part in arguments], run_plain)
+
+    def _traced(self, function, arguments, *options):
+        """The function as it is and compiled, for any number of rows and timesteps: everybody gets the same."""
+        given = [a is not None for a in tf.nest.flatten(arguments)]
+        key = function.__name__, *options, *given
+        if key not in self.traced:
+            leading = [[None, None], [None], [], []]  # dimensions of sequences, rows, weights, the length
+            specs = [tf.nest.map_structure(lambda a: _spec(a, dims), part) for dims, part in zip(leading, arguments)]
+            signature = [spec for spec in tf.nest.flatten(specs) if spec is not None]
+
+            def flat(*tensors):
+                tensors = iter(tensors)
+                values = [next(tensors) if there else None for there in given]
+                return function(*tf.nest.pack_sequence_as(arguments, values), *options)
+
+            plain = tf.function(flat, signature, autograph=False).get_concrete_function()
+            fast = plain
+            if not any(op.type.startswith("Debug") for op in plain.graph.get_operations()):  # those XLA does not know
+                fast = tf.function(lambda *t: plain(*t), signature, autograph=False, jit_compile=True)
+                fast = fast.get_concrete_function()
+            self.traced[key] = [
+                lambda part, f=f: f(*(a for a in tf.nest.flatten(part) if a is not None)) for f in (plain, fast)
+            ]
+        return self.traced[key]
+
+    def _step(self, weights, mask_h, states, wx_t, valid=None):
+        """One step: the new states, and U h."""
+        with self._with(weights):
+            uh_t = self.cell.recur(states[0] if mask_h is None else states[0] * mask_h)
+            new = self.cell.step(wx_t, uh_t, states)
+        return new if valid is None else [tf.where(valid, a, b) for a, b in zip(new, states)], uh_t
+
+    def _forward(self, sequences, rows, weights, length, kept, saving):
+        states, mask_h = rows
 
         def body(states, element):
-            wx_t, valid = element
-            with self.weights(weights):
-                uh_t = self.cell.recur(states[0] if mask_h is None else states[0] * mask_h)
-                new = self.cell.step(wx_t, uh_t, states)
-            if valid is not None:
-                new = [ops.where(valid, a, b) for a, b in zip(new, states)]
-            saved = [*states, wx_t + uh_t if self.additive else uh_t] if save else []
-            return new, [*new[: self.keep], *saved]
+            new, uh_t = self._step(weights, mask_h, states, *element)
+            return new, [*new[:kept], *[element[0] + uh_t if self.additive else uh_t] * saving]
 
-        finals, kept = _scan(body, states, [wx, _swap(mask)], length)
-        if save and not self.additive:
-            kept.append(wx)
-        return [*map(_swap, kept[: self.keep]), *finals], kept[self.keep :]
+        specs = [*self.state_specs[:kept], *[self.linear_spec] * saving]
+        finals, outputs = _scan(body, states, sequences, length, specs)
+        return finals, outputs[:kept], outputs[kept:]
 
-    def _is_additive(self, wx_t, states, weights):
-        """Whether the step sees only the sum of both parts: then one array is saved instead of two."""
-        with tf.GradientTape() as tape, self.weights(weights):
-            uh_t = self.cell.recur(states[0])
-            tape.watch([wx_t, uh_t])
-            new = self.cell.step(wx_t, uh_t, states)
-        d_wx, d_uh = tape.gradient(new, [wx_t, uh_t])
-        return d_wx is d_uh
-
-    def _backward(self, d_outputs, d_finals, x, states, weights, mask, mask_h, length, saved):
-        n, weights = self.n, list(weights)
-        previous, uh, wx = saved[:n], saved[n], None if self.additive else saved[n + 1]
+    def _backward(self, sequences, rows, weights, length):
+        n, (d_finals, first, mask_h), (d_outputs, mask, wx, uh, states) = self.n, rows, sequences
         # XLA would transpose U at each step for d_uh Uᵀ; of what is transposed twice, once out here, it sees Uᵀ itself
         # (at l 527 to 364 µs a step).
         transposed = [_transposed(w) for w in weights]
 
         def body(carry, element):
-            uh_t, wx_t, d_out, valid, *states = element
+            d_out, valid, wx_t, uh_t, *states = element
             d_states, d_weights = list(carry[:n]), carry[n:]
             weights = [_transposed(w) for w in transposed]
-            wx_t = tf.zeros_like(uh_t) if self.additive else wx_t
+            stepped = [weights[i] for i in self.in_step]
+            wx_t = tf.zeros((), uh_t.dtype) if self.additive else wx_t
             if d_out is not None:
                 d_states[0] += d_out
             d_new = d_states if valid is None else [tf.where(valid, d, tf.zeros_like(d)) for d in d_states]
-            with tf.GradientTape() as tape, self.weights(weights):
-                tape.watch([wx_t, uh_t, *states, *weights])
+            with tf.GradientTape() as tape, self._with(weights):
+                tape.watch([wx_t, uh_t, *states, *stepped])
                 new = self.cell.step(wx_t, uh_t, states)
-            d_wx, d_uh, *rest = tape.gradient(new, [wx_t, uh_t, *states, *weights], d_new)
+            d_wx, d_uh, *rest = tape.gradient(new, [wx_t, uh_t, *states, *stepped], d_new)
             d_previous = [tf.zeros_like(s) if d is None else d for s, d in zip(states, rest[:n])]
-            with tf.GradientTape() as tape, self.weights(weights):
+            with tf.GradientTape() as tape, self._with(weights):
                 tape.watch(states[0])
                 linear = self.cell.recur(states[0] if mask_h is None else states[0] * mask_h)
             d_previous[0] += tape.gradient(linear, states[0], d_uh)
             if valid is not None:
                 d_previous = [tf.where(valid, d, old) for d, old in zip(d_previous, d_states)]
-            d_weights = [w + d if d is not None else w for w, d in zip(d_weights, rest[n:])]
-            return [*d_previous, *d_weights], [d_wx] if d_wx is d_uh else [d_wx, d_uh]
+            d_weights = [w + d for w, d in zip(d_weights, rest[n:])]
+            return [*d_previous, *d_weights], [d_uh] if self.additive else [d_wx, d_uh]
 
-        start = [*d_finals, *(tf.zeros_like(w) for w in weights)]
-        sequences = [uh, wx, _swap(d_outputs), _swap(mask), *previous]
-        carry, d_linear = _scan(body, start, sequences, length, reverse=True)
-        h = previous[0] if mask_h is None else previous[0] * mask_h
-        with tf.GradientTape() as tape, self.weights(weights):
-            tape.watch(weights)
-            linear = [self.cell.project(_flat(_swap(x))), self.cell.recur(_flat(h))]
-        d_wx, d_uh = d_linear[0], d_linear[-1]
-        d_weights = tape.gradient(linear, weights, [_flat(d_wx), _flat(d_uh)], unconnected_gradients="zero")
-        return [d_wx, *carry[:n], *(a + b for a, b in zip(carry[n:], d_weights))]
+        carry = [*d_finals, *(tf.zeros_like(weights[i]) for i in self.in_step)]
+        lagged = list(zip(states, first))
+        specs = [self.linear_spec] if self.additive else [self.wx_spec, self.linear_spec]
+        carry, d_linear = _scan(body, carry, (d_outputs, mask, wx, uh), length, specs, lagged, reverse=True)
+        return d_linear, carry[:n], carry[n:]
 
 
-def _compiled(function):
-    return tf.function(function, jit_compile=True, autograph=False)
+def _work(cell):
+    """What a cell's loops have run at each size, in timesteps of a small layer: a table, which no model's file holds."""
+    if "_rnn_recipes_work" not in vars(cell):
+        with tf.init_scope(), tf.device("CPU"):
+            table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, 0.0)
+        vars(cell)["_rnn_recipes_work"] = table
+    return vars(cell)["_rnn_recipes_work"]
+
+
+def usage(cell):
+    return tf.stack([tf.cast(column, tf.float64) for column in _work(cell).export()]).numpy()
+
+
+def restore_usage(cell, array):
+    keys, work = array
+    _work(cell).insert(keys.astype("int64"), work.astype("float32"))
+
+
+def _scan(body, carry, sequences, length, specs, lagged=(), reverse=False):
+    """Run `body(carry, element) -> carry, outputs` over time; None among the sequences is None in every element.
+
+    Elements of `lagged`, pairs of a sequence and what comes before it, are those of the timestep before.
+    The next element travels with the loop: XLA then reads a whole buffer, and does not slice once for each gate (at m
+    103 to 62 µs a step, because only then the gates are computed in vectors).
+    """
+    live = [s for s in sequences if s is not None]
+    size = tf.shape(live[0])[0]
+    outputs = [tf.TensorArray(spec.dtype, size, element_shape=spec.shape) for spec in specs]
+
+    def read(t):
+        before = tf.maximum(t - 1, 0)
+        return [s[t] for s in live] + [tf.where(t > 0, s[before], first) for s, first in lagged]
+
+    def step(i, carry, outputs, now):
+        t = length - 1 - i if reverse else i
+        values = iter(now)
+        element = [None if s is None else next(values) for s in sequences]
+        carry, ys = body(carry, [*element, *values])
+        ahead = tf.maximum(t - 1, 0) if reverse else tf.minimum(t + 1, length - 1)
+        return i + 1, carry, [o.write(t, y) for o, y in zip(outputs, ys)], read(ahead)
+
+    start = 0, list(carry), outputs, read(length - 1 if reverse else 0)
+    _, carry, outputs, _ = tf.while_loop(lambda i, *_: i < length, step, start)
+    return carry, [o.stack() for o in outputs]
+
+
+def _spec(a, leading):
+    """Shape and dtype of a tensor, with these leading dimensions instead of its own."""
+    return None if a is None else tf.TensorSpec([*leading, *a.shape[len(leading) :]], a.dtype)
 
 
 def _swap(a):
     """Time and batch change places."""
-    return None if a is None else ops.transpose(a, (1, 0, *range(2, len(a.shape))))
+    return ops.transpose(a, (1, 0, *range(2, len(a.shape))))
 
 
 def _flat(a):
-    return ops.reshape(a, (-1, *a.shape[2:]))
+    return tf.reshape(a, [-1, *a.shape[2:]])
 
 
 def _transposed(weight):
     return ops.transpose(weight) if len(weight.shape) == 2 else weight
 
 
-def _scan(body, carry, sequences, length, reverse=False):
-    """Run `body(carry, elements) -> carry, outputs` over time; None among `sequences` is None at every step.
+_SIZES = {steps: [m << e for e in range(16) for m in range(steps, 2 * steps)] for steps in (2, 4)}
 
-    The next elements travel with the loop: XLA then reads a whole buffer, and does not slice once for each gate
-    (at m 103 to 62 µs a step, because only then the gates are computed in vectors).
-    """
-    size = tf.shape(sequences[0])[0] if sequences[0].shape[0] is None else sequences[0].shape[0]
-    live = [s for s in sequences if s is not None]
-    arrays = [tf.TensorArray(s.dtype, size, element_shape=s.shape[1:], clear_after_read=False).unstack(s) for s in live]
 
-    def elements(values):
-        values = iter(values)
-        return [None if s is None else next(values) for s in sequences]
+def _round_up(n, steps):
+    """The next of a few sizes, `steps` of them for each doubling."""
+    sizes = [*range(1, steps), *_SIZES[steps]]
+    return tf.maximum(n, tf.gather([*sizes, 0], tf.searchsorted(sizes, [n]))[0])
 
-    def step(t, carry, outputs, now):
-        carry, ys = body(carry, elements(now))
-        at = length - 1 - t if reverse else t
-        ahead = tf.maximum(at - 1, 0) if reverse else tf.minimum(at + 1, length - 1)
-        return t + 1, carry, [o.write(at, y) for o, y in zip(outputs, ys)], [a.read(ahead) for a in arrays]
 
-    first = [a.read(length - 1 if reverse else 0) for a in arrays]
-    shapes = body(carry, elements(first))[1]
-    outputs = [tf.TensorArray(y.dtype, size, element_shape=y.shape) for y in shapes]
-    _, carry, outputs, _ = tf.while_loop(
-        lambda t, *_: t < length, step, (0, list(carry), outputs, first), maximum_iterations=size, parallel_iterations=1
-    )
-    return carry, [o.stack() for o in outputs]
+def _cores(x):
+    """How many parts of a batch are worth it: 1 on a GPU, else a part for each of up to four cores."""
+    if tf.config.list_logical_devices("GPU") and "CPU" not in tf.identity(x).device.upper():
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = tf.config.threading.get_inter_op_parallelism_threads()
+    return max(1, min(cores, threads or cores, _quota() or cores, 4))
+
+
+def _quota():
+    """The cores that a container may use, rounded up; None where nothing limits it."""
+    try:
+        quota, period = pathlib.Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError):  # another system, or "max"
+        return None

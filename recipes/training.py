@@ -14,6 +14,7 @@ import tensorflow as tf
 from matplotlib import pyplot as plt
 from matplotlib import ticker
 
+from layers import recurrent
 from recipes.common import BUILT_IN, Stop, replacing
 
 
@@ -50,7 +51,8 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
     """Train a compiled model, resuming from the run's checkpoint if there is one, and keep its best epoch's weights.
 
     A run killed at any moment and begun again ends with the same bits: the checkpoint, replaced in one step after each
-    epoch, holds every variable (weights, optimizer, dropout seeds) and every epoch's batches follow from its number.
+    epoch, holds every variable (weights, optimizer, dropout seeds) and what layers.RNN has run, by which it compiles;
+    every epoch's batches follow from its number.
     With an optimizer that has `use_ema`, the averaged weights are those that are validated and kept.
 
     Args:
@@ -126,6 +128,7 @@ class Checkpoint(keras.callbacks.Callback):
             for i, variable in enumerate(_variables(model)):
                 variable.assign(saved[f"variable{i}"].view(variable.numpy().dtype))
             self.best = [saved[f"best{i}"].view(w.numpy().dtype) for i, w in enumerate(model.weights)]
+            recurrent.restore_usage(model, [saved[f"usage{i}"] for i in range(len(recurrent.usage(model)))])
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.monotonic()
@@ -158,6 +161,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.model.stop_training = state["stopped"]
         arrays = {f"variable{i}": v.numpy() for i, v in enumerate(_variables(self.model))}
         arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
+        arrays |= {f"usage{i}": u for i, u in enumerate(recurrent.usage(self.model))}
         with replacing(self.run / f"{self.part}checkpoint.npz") as file:
             np.savez(file, state=np.array(json.dumps(state)), **arrays)
         self.write_history()
