@@ -1,6 +1,7 @@
 """Recurrent cells and layers for Keras, one idea a file."""
 
 from layers.attention import Attention, AttentionCell
+from layers.convert import accelerate, to_builtin
 from layers.convolutional import ConvLSTMCell, ConvRNN, ConvRNNCell
 from layers.coupled_lstm_cell import CoupledLSTMCell
 from layers.embedding import Embedding
@@ -12,6 +13,7 @@ from layers.minimal_gated_cell import MinimalGatedCell
 from layers.peephole_lstm_cell import PeepholeLSTMCell
 from layers.recurrent import RNN
 from layers.simple_rnn_cell import SimpleRNNCell
+from layers.torch_weights import from_torch
 
 __all__ = [
     "Attention",
@@ -29,4 +31,7 @@ __all__ = [
     "PeepholeLSTMCell",
     "RNN",
     "SimpleRNNCell",
+    "accelerate",
+    "from_torch",
+    "to_builtin",
 ]

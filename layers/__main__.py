@@ -11,6 +11,7 @@ import typer
 import layers
 
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+CLASSES = [name for name in layers.__all__ if inspect.isclass(getattr(layers, name))]  # functions are not copied
 app = typer.Typer(help="Recurrent cells for Keras, one idea a file.", no_args_is_help=True, **PLAIN)
 
 
@@ -34,7 +35,7 @@ def texts(name):
 @app.command("list")
 def list_():
     """What there is: name, file, what it is, and where its equations are from."""
-    for name in layers.__all__:
+    for name in CLASSES:
         what, *paragraphs = inspect.getdoc(getattr(layers, name)).split("\n\n")
         sources = [re.sub(r"^Sources?: ", "", p) for p in paragraphs if p.startswith("Source")]
         typer.echo(f"{name}  layers/{module_of(name)}.py\n    {' '.join(what.split())}")
@@ -49,12 +50,12 @@ def copy(
 ):
     """Write the file of each NAME, and its test beside it, into FOLDER."""
     *names, folder = dict.fromkeys(names)
-    if not names or folder in layers.__all__:
+    if not names or folder in CLASSES:
         fail("Expected one name or more, and then a folder to write into", " ".join([*names, folder]))
     folder = pathlib.Path(folder)
     for name in names:
-        if name not in layers.__all__:
-            fail(f"There is no layer of that name; there are {', '.join(layers.__all__)}", name)
+        if name not in CLASSES:
+            fail(f"There is no layer of that name; there are {', '.join(CLASSES)}", name)
     if any(place.is_file() for place in (folder, *folder.parents)):
         fail("The last argument must be a folder, and this is a file or lies under one", folder)
     files = {folder / file: text for name in names for file, text in texts(name).items()}

@@ -139,6 +139,9 @@ class GRUCell(keras.layers.Layer):
         names = [name for name in inspect.signature(type(self)).parameters if name != "kwargs"]
         return super().get_config() | {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in names}
 
+    def load_own_variables(self, store):
+        super().load_own_variables(_found(self, store))
+
 
 # The rest is the same in every cell file: each is complete in itself, so that it can be copied alone.
 
@@ -197,3 +200,13 @@ def _features(cell, shape):
         raise ValueError(f"Argument `inputs` must have shape {expected}. Received: a step of shape {tuple(shape)}")
     cell.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: shape[-1]})  # Keras checks every later call
     return shape[-1]
+
+
+def _found(cell, store):
+    """Files name weights by the classes of layers, so this cell does not find those of a built-in layer."""
+    if cell.weights and not store.keys():
+        raise ValueError(
+            f"The file must have weights for a {type(cell).__name__}. Received: none at the place of {cell.name!r}. "
+            "Load a file of keras.layers.LSTM, GRU or SimpleRNN into a model of these and call layers.accelerate(model)"
+        )
+    return store

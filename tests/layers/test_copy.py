@@ -24,7 +24,7 @@ def test_list_from_a_shell():
     ran = subprocess.run(
         [sys.executable, "-m", "layers", "list"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
-    for name in layers.__all__:
+    for name in command.CLASSES:
         what = getattr(layers, name).__doc__.splitlines()[0]
         assert f"{name}  layers/{command.module_of(name)}.py\n    {what}\n" in ran.stdout
         assert not name.endswith("Cell") or f"    {what}\n    Equations: " in ran.stdout
@@ -35,7 +35,7 @@ def test_list_from_a_shell():
 def project(tmp_path_factory):
     """Somebody's project, with every cell copied into a folder that was not there, and what the command said."""
     folder = tmp_path_factory.mktemp("project") / "nets" / "cells"
-    code, said = run("copy", *layers.__all__, folder)
+    code, said = run("copy", *command.CLASSES, folder)
     assert code == 0, said
     return folder, said
 
@@ -43,12 +43,12 @@ def project(tmp_path_factory):
 def test_what_is_written_and_said(project):
     folder, said = project
     files = sorted(path.name for path in folder.iterdir())
-    modules = sorted({command.module_of(name) for name in layers.__all__})
+    modules = sorted({command.module_of(name) for name in command.CLASSES})
     more = ["recurrent_jax.py", "recurrent_tensorflow.py"]
     assert files == sorted([f"{m}.py" for m in modules] + [f"test_{m}.py" for m in modules] + more)
     for file in files:
         assert f"wrote {folder / file}\n" in said
-    for name, module in zip(layers.__all__, map(command.module_of, layers.__all__)):
+    for name, module in zip(command.CLASSES, map(command.module_of, command.CLASSES)):
         assert f"from {module} import {name}" in said
         assert (folder / f"{module}.py").read_text() == (ROOT / "layers" / f"{module}.py").read_text()
         assert "from layers" not in (folder / f"test_{module}.py").read_text()
@@ -61,7 +61,7 @@ def test_copied_tests_pass_without_this_repository(project):
     # Where the repository is installed for editing, `layers` is found all the same: a module of that name hides it.
     (folder / "layers.py").write_text("raise ImportError('the copy must not import the repository')\n")
     tests = said.splitlines()[-1].partition("-m pytest ")[2].split()
-    assert len(tests) == len({command.module_of(name) for name in layers.__all__})
+    assert len(tests) == len({command.module_of(name) for name in command.CLASSES})
     one = ["test_gru_cell.py", "-k", "worked"]  # a part of one is run, which takes seconds; all are imported
     for arguments in (["--collect-only", *tests], one):
         ran = subprocess.run(
@@ -93,7 +93,7 @@ def test_unknown_name(tmp_path):
     code, said = run("copy", "GRUCell", "LSTM", tmp_path / "new")
     assert code == 2
     assert "Received: LSTM" in said
-    assert all(name in said for name in layers.__all__)
+    assert all(name in said for name in command.CLASSES)
     assert not (tmp_path / "new").exists()
 
 
