@@ -24,12 +24,12 @@ class RNN(keras.layers.RNN):
     while the gradients of all weights in `project` and `recur` are one matrix product each, after the loop.
     `dropout_masks(x, h)` of a cell that has dropout gives what to multiply the inputs and h with, at every step.
 
-    It runs on Keras's TensorFlow and JAX backends, in what they compile: fit, evaluate, predict, tf.function, jax.jit.
-    Elsewhere this layer is keras.layers.RNN, at its speed: outside of these, on PyTorch, in mixed precision, with
-    `unroll=True`, around a cell without the three or with nested states, and in what `model.export` writes, which then
-    holds standard operations alone (`portable` does the same for graphs that are made by hand).
-
-    On TensorFlow, XLA compiles the loop for a batch size and a length once these have run for about a second.
+    It runs on Keras's TensorFlow backend, in graphs: fit, evaluate, predict, tf.function. XLA compiles the loop for a
+    batch size and a length once these have run for about as long as compiling takes.
+    Elsewhere this layer is keras.layers.RNN, at its speed: outside of graphs, on JAX (where XLA compiles Keras's loop,
+    which was faster than one by hand) and PyTorch, in mixed precision, with `unroll=True`, around a cell without the
+    three or with nested states, and in what `model.export` writes, which then holds standard operations alone
+    (`portable` does the same for graphs that are made by hand).
     """
 
     def __init__(self, cell, **kwargs):
@@ -124,18 +124,17 @@ def _fast_path(x):
 
     Only what is a part of a graph is compiled: it would have no use where it runs once.
     """
-    backend = keras.backend.backend()
-    if backend not in ("tensorflow", "jax") or not (module := _backend_module(backend)).in_graph(x):
+    if keras.backend.backend() != "tensorflow" or not (module := _tensorflow()).in_graph(x):
         return None
     exporters = [name for name in _callers() if name.startswith(EXPORTERS)]
-    if backend == "tensorflow" and any(name.startswith(WITHOUT_LISTS) for name in exporters):
+    if any(name.startswith(WITHOUT_LISTS) for name in exporters):
         return module.run_without_lists
     return None if exporters or _portable.get() else module.run
 
 
-def _backend_module(backend):
-    """recurrent_tensorflow.py or recurrent_jax.py, beside this file, whatever that is called."""
-    name = f"recurrent_{backend}"
+def _tensorflow():
+    """recurrent_tensorflow.py, beside this file, whatever that is called."""
+    name = "recurrent_tensorflow"
     return importlib.import_module(f"{__package__}.{name}" if __package__ else name)
 
 
@@ -157,13 +156,13 @@ def usage(model):
     """
     if keras.backend.backend() != "tensorflow":
         return []
-    return [_backend_module("tensorflow").usage(cell) for cell in _cells(model)]
+    return [_tensorflow().usage(cell) for cell in _cells(model)]
 
 
 def restore_usage(model, arrays):
     """Makes the layers of a model go on where `usage` was called."""
     for cell, array in zip(_cells(model), arrays, strict=True):
-        _backend_module("tensorflow").restore_usage(cell, array)
+        _tensorflow().restore_usage(cell, array)
 
 
 def _cells(model):

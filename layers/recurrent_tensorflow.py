@@ -13,7 +13,8 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.python.ops import control_flow_util  # nothing public tells whether XLA compiles the present graph
 
-COMPILE_AFTER = 20_000  # timesteps of a small layer, each of about 50 µs
+COMPILE_AFTER = 10_000  # timesteps of a small layer, each of about 50 µs
+WEIGHTS, ROWS, SEQUENCES = range(3)  # kinds of tensors, by the number of their dimensions that any call can change
 
 
 def in_graph(x):
@@ -161,11 +162,7 @@ class _Cut:
         joined = [parts[0]]
         for i in range(1, self.count):
             again = tf.where(self.compiled, self.starts[i - 1] + self.sizes[i - 1] - self.starts[i], 0)
-            # What has no rows has no timesteps either, but to be joined it needs them.
-            part = (
-                tf.reshape(parts[i], [tf.shape(parts[0])[0], self.sizes[i], *parts[i].shape[2:]]) if axis else parts[i]
-            )
-            joined.append(part[:, again:] if axis else part[again:])
+            joined.append(parts[i][:, again:] if axis else parts[i][again:])
         return joined[0] if self.count == 1 else tf.concat(joined, axis)
 
 
@@ -240,16 +237,17 @@ class _Loop:
         That is the sequences of all states, the first of which is the output, and of U h or W x + U h.
         """
         arguments = [((wx, m), (states, m_h), weights, length) for (wx, states), (m, m_h) in zip(parts, masks)]
-        return self._each(self._forward, arguments, compiled, self.n if saving else int(keep), saving)
+        kinds = ROWS, SEQUENCES, SEQUENCES
+        return self._each(self._forward, arguments, compiled, kinds, self.n if saving else int(keep), saving)
 
     def plain(self, parts, weights, masks, length):
         """What `forward` gives but for the last, by a loop that TensorFlow can differentiate twice."""
 
         def of(wx, states, mask, mask_h):
-            live = [a[:length] for a in (wx, mask) if a is not None]
+            live = [a for a in (wx, mask) if a is not None]
             step = lambda states, element: self._step(weights, mask_h, states, *element)[0]
             sequences = tf.scan(step, live, states)
-            return [s[-1] for s in sequences], sequences
+            return [s[length - 1] for s in sequences], sequences
 
         return [of(*part, *of_masks) for part, of_masks in zip(parts, masks)]
 
@@ -259,7 +257,7 @@ class _Loop:
         for (wx, states), (mask, mask_h), d_part, (_, sequences, linear) in zip(parts, masks, d, ran):
             given = d_part[0] if keep else None, mask, None if self.additive else wx, linear[0], sequences
             arguments.append((given, (d_part[keep:], states, mask_h), weights, length))
-        results = self._each(self._backward, arguments, compiled)
+        results = self._each(self._backward, arguments, compiled, (SEQUENCES, ROWS, WEIGHTS))
         d_weights = [[] for _ in weights]
         for (_, states), (_, mask_h), (_, sequences, _), (d_linear, _, d_step) in zip(parts, masks, ran, results):
             h = tf.concat([states[0][None], sequences[0][:-1]], 0)
@@ -271,15 +269,15 @@ class _Loop:
                 d_weights[i] += [] if gradient is None else [gradient]
         return [(d_linear[0], d_states) for d_linear, d_states, _ in results], [tf.add_n(d) for d in d_weights]
 
-    def _each(self, function, arguments, compiled, *options):
-        """A function of all parts: compiled, or as it is, where only the first part has rows."""
+    def _each(self, function, arguments, compiled, kinds, *options):
+        """A function of all parts, which gives lists of these kinds: compiled, or as it is on the first part alone."""
         plain, fast = self._traced(function, arguments[0], *options)
         if compiled is None:
             return [plain(part) for part in arguments]
 
         def run_plain():
             first = plain(arguments[0])
-            nothing = tf.nest.map_structure(lambda a: tf.zeros([n or 0 for n in a.shape], a.dtype), first)
+            nothing = [[_no_rows(a, kind) for a in tensors] for tensors, kind in zip(first, kinds)]
             return [first] + [nothing] * (len(arguments) - 1)
 
         return tf.cond(compiled, lambda: [fast(part) for part in arguments], run_plain)
@@ -289,8 +287,8 @@ class _Loop:
         given = [a is not None for a in tf.nest.flatten(arguments)]
         key = function.__name__, *options, *given
         if key not in self.traced:
-            leading = [[None, None], [None], [], []]  # dimensions of sequences, rows, weights, the length
-            specs = [tf.nest.map_structure(lambda a: _spec(a, dims), part) for dims, part in zip(leading, arguments)]
+            kinds = SEQUENCES, ROWS, WEIGHTS, WEIGHTS
+            specs = [tf.nest.map_structure(lambda a: _spec(a, [None] * n), part) for n, part in zip(kinds, arguments)]
             signature = [spec for spec in tf.nest.flatten(specs) if spec is not None]
 
             def flat(*tensors):
@@ -324,7 +322,7 @@ class _Loop:
 
         specs = [*self.state_specs[:kept], *[self.linear_spec] * saving]
         finals, outputs = _scan(body, states, sequences, length, specs)
-        return finals, outputs[:kept], outputs[kept:]
+        return [finals, outputs[:kept], outputs[kept:]]
 
     def _backward(self, sequences, rows, weights, length):
         n, (d_finals, first, mask_h), (d_outputs, mask, wx, uh, states) = self.n, rows, sequences
@@ -359,7 +357,7 @@ class _Loop:
         lagged = list(zip(states, first))
         specs = [self.linear_spec] if self.additive else [self.wx_spec, self.linear_spec]
         carry, d_linear = _scan(body, carry, (d_outputs, mask, wx, uh), length, specs, lagged, reverse=True)
-        return d_linear, carry[:n], carry[n:]
+        return [d_linear, carry[:n], carry[n:]]
 
 
 def _work(cell):
@@ -406,6 +404,12 @@ def _scan(body, carry, sequences, length, specs, lagged=(), reverse=False):
     start = 0, list(carry), outputs, read(length - 1 if reverse else 0)
     _, carry, outputs, _ = tf.while_loop(lambda i, *_: i < length, step, start)
     return carry, [o.stack() for o in outputs]
+
+
+def _no_rows(a, kind):
+    """A tensor like a of as many timesteps, but without rows; zeros for weights, which have none."""
+    leading = [[], [0], [tf.shape(a)[0], 0]][kind]
+    return tf.zeros([*leading, *(n or 0 for n in a.shape[kind:])], a.dtype)
 
 
 def _spec(a, leading):

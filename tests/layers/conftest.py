@@ -32,10 +32,10 @@ def container(request, monkeypatch):
 
     each = recurrent_tensorflow._Loop._each
 
-    def as_it_is(loop, function, parts, compiled, *options):
+    def as_it_is(loop, function, parts, compiled, kinds, *options):
         if tf.executing_eagerly():
             return [function(*part, *options) for part in parts]
-        return each(loop, function, parts, compiled, *options)
+        return each(loop, function, parts, compiled, kinds, *options)
 
     monkeypatch.setattr(recurrent_tensorflow, "in_graph", lambda x: True)
     monkeypatch.setattr(recurrent_tensorflow._Loop, "_each", as_it_is)

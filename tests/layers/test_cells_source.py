@@ -18,7 +18,7 @@ LINE = "# The rest is the same in every cell file"
 STANDARD = sys.stdlib_module_names | {"keras"}
 ALLOWED = {"__init__.py": {"layers"}, "__main__.py": STANDARD | {"layers", "typer"}}
 ALLOWED |= {"convert.py": STANDARD | {"layers"}, "torch_weights.py": STANDARD | {"numpy"}}
-ALLOWED |= {"recurrent_jax.py": {"jax", "keras"}, "recurrent_tensorflow.py": {"keras", "os", "pathlib", "tensorflow"}}
+ALLOWED |= {"recurrent_tensorflow.py": {"keras", "os", "pathlib", "tensorflow"}}
 
 
 def imported(path):
@@ -39,7 +39,7 @@ def test_imports(path):
     names = list(imported(path))
     assert {name.split(".")[0] for name in names} <= ALLOWED.get(path.name, STANDARD)
     source = path.read_text(encoding="utf-8")
-    for told in ("importlib.import_module(f\"{__package__}.{name}\" if __package__ else name)", *WITHOUT_LISTS, *EXPORTERS):
+    for told in ('importlib.import_module(f"{__package__}.{name}" if __package__ else name)', *WITHOUT_LISTS, *EXPORTERS):
         source = source.replace(told, "")
     assert not re.search(r"keras\.src|keras\._|DropoutRNNCell|importlib\.|__import__", source)
     private = [name for name in names if re.search(r"\b(src|_\w*)\b", name.removeprefix("__future__"))]

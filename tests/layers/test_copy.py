@@ -44,7 +44,7 @@ def test_what_is_written_and_said(project):
     folder, said = project
     files = sorted(path.name for path in folder.iterdir())
     modules = sorted({command.module_of(name) for name in command.CLASSES})
-    more = ["recurrent_jax.py", "recurrent_tensorflow.py"]
+    more = ["recurrent_tensorflow.py"]
     assert files == sorted([f"{m}.py" for m in modules] + [f"test_{m}.py" for m in modules] + more)
     for file in files:
         assert f"wrote {folder / file}\n" in said

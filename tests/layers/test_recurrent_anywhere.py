@@ -1,0 +1,346 @@
+"""layers.RNN gives the built-in layers' outputs and gradients wherever in a TensorFlow graph it stands."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import layers
+from layers import recurrent_tensorflow
+
+UNITS = 4  # as many as features, so that a layer can be fed its own outputs
+CELLS = {
+    "simple": ("SimpleRNN", {}),
+    "lstm": ("LSTM", {}),
+    "gru": ("GRU", {}),
+    "gru-before": ("GRU", {"reset_after": False}),
+}
+X = np.random.default_rng(1).normal(size=(5, 6, UNITS)).astype("float32")
+MASK = np.random.default_rng(2).random(X.shape[:2]) < 0.6
+MASK[1] = False
+
+
+def ours(case, **options):
+    name, arguments = CELLS[case]
+    return layers.RNN(getattr(layers, f"{name}Cell")(UNITS, **arguments), return_sequences=True, **options)
+
+
+def built_in(case, **options):
+    name, arguments = CELLS[case]
+    return getattr(keras.layers, name)(UNITS, **arguments, return_sequences=True, **options)
+
+
+def network(make, case):
+    """A layer before it and two of it, one on the other: each needs the gradient of the next."""
+    parts = [keras.layers.Dense(UNITS), make(case), make(case)]
+    rng = np.random.default_rng(0)
+    for part in parts:
+        part.build((None, None, UNITS))
+        part.set_weights([rng.normal(0, 0.5, w.shape) for w in part.weights])
+    return parts
+
+
+def apply(parts, x, mask):
+    dense, first, second = parts
+    return second(first(dense(x), mask=mask, training=True), mask=mask, training=True)
+
+
+def plain(parts, x, mask):
+    return apply(parts, x, mask)
+
+
+def mapped(parts, x, mask):
+    rows = (x, tf.ones(x.shape[:2], "bool") if mask is None else mask)
+    one = lambda row: apply(parts, row[0][None], None if mask is None else row[1][None])[0]
+    return tf.map_fn(one, rows, fn_output_signature=tf.float32)
+
+
+def range_loop(parts, x, mask):
+    total = tf.zeros_like(x)
+    for _ in tf.range(2):
+        total += apply(parts, x + total, mask)
+    return total
+
+
+def while_loop(parts, x, mask):
+    return tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, apply(parts, x + y, mask)), (0, tf.zeros_like(x)))[1]
+
+
+def cond(parts, x, mask):
+    return tf.cond(tf.reduce_sum(x) < 1e9, lambda: apply(parts, x, mask), lambda: x)
+
+
+def switch_case(parts, x, mask):
+    return tf.switch_case(tf.constant(1), [lambda: x, lambda: apply(parts, x, mask), lambda: 2 * x])
+
+
+class Outer(keras.layers.Layer):
+    """A cell that runs a whole layer at every step, over what it was given so far."""
+
+    state_size = [UNITS]
+
+    def __init__(self, parts, mask):
+        super().__init__()
+        self.parts, self.given = parts, mask
+
+    def call(self, inputs, states):
+        inner = apply(self.parts, inputs[:, None] * states[0][:, :, None], None)  # (batch, UNITS, UNITS)
+        return tf.reduce_mean(inner, 1), [tf.reduce_mean(inner, 1)]
+
+
+def nested(parts, x, mask):
+    return keras.layers.RNN(Outer(parts, mask), return_sequences=True)(x, mask=mask, initial_state=[x[:, 0]])
+
+
+def repeated(parts, x, mask):
+    return apply(parts, apply(parts, apply(parts, x, mask), mask), mask)
+
+
+PLACES = [plain, mapped, range_loop, while_loop, cond, switch_case, nested, repeated]
+
+
+def outputs_and_gradients(place, make, case, mask):
+    parts = network(make, case)
+    place = tf.autograph.to_graph(place) if place is range_loop else place
+    weights = [w.value for part in parts for w in part.weights]
+
+    @tf.function(autograph=False)
+    def run(x, mask):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = place(parts, x, mask)
+            loss = tf.reduce_sum(y * tf.reshape(tf.sin(tf.range(120.0)), y.shape))
+        return y, tape.gradient(loss, [x, *weights])
+
+    y, gradients = run(tf.constant(X), None if mask is None else tf.constant(mask))
+    if make is ours:
+        assert all("_rnn_recipes_loops" in vars(part.cell) for part in parts[1:]), "Keras's own loop ran"
+    return [y, *gradients]
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["", "masked"])
+@pytest.mark.parametrize("case", CELLS)
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+def test_as_it_is(place, case, mask):
+    compare(place, case, mask)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+def test_compiled(place, monkeypatch):
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 0)
+    compare(place, "lstm", MASK)
+
+
+def compare(place, case, mask):
+    mine, theirs = (outputs_and_gradients(place, make, case, mask) for make in (ours, built_in))
+    for a, b in zip(mine, theirs, strict=True):
+        assert a is not None and np.abs(b).max() > 1e-6
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
+def penalty(make, mask):
+    """The gradient for all weights of a gradient for the inputs."""
+    parts = network(make, "lstm")
+    weights = [w.value for part in parts for w in part.weights]
+
+    @tf.function(autograph=False)
+    def run(x):
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = tf.reduce_sum(tf.sin(apply(parts, x, mask)))
+            norm = tf.reduce_sum(inner.gradient(y, x) ** 2)
+        return outer.gradient(norm, weights, unconnected_gradients="zero")
+
+    return run(tf.constant(X))
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["", "masked"])
+def test_gradients_of_gradients(mask):
+    for a, b in zip(penalty(ours, mask), penalty(built_in, mask), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_inside_what_XLA_compiles():
+    def run(make):
+        parts = network(make, "lstm")
+        return tf.function(lambda x: apply(parts, x, None), jit_compile=True)(tf.constant(X))
+
+    np.testing.assert_allclose(run(ours), run(built_in), atol=1e-5)
+
+
+class Scaled(layers.SimpleRNNCell):
+    """A step that uses a variable which is no weight of the cell: only TensorFlow itself finds its gradient."""
+
+    def step(self, wx, uh, states):
+        return super().step(wx, uh * self.outside[0], states)
+
+
+def test_a_gradient_that_the_fast_path_would_lose():
+    outside, x = tf.Variable(0.7), tf.constant(X)
+    results = []
+    for container in (layers.RNN, keras.layers.RNN):
+        cell = Scaled(UNITS, kernel_initializer="ones", recurrent_initializer="ones")
+        object.__setattr__(cell, "outside", [outside])
+        layer = container(cell)
+        layer.build(x.shape)
+
+        @tf.function(autograph=False)
+        def run(layer=layer):
+            with tf.GradientTape() as tape:
+                y = tf.reduce_sum(layer(x, training=True))
+            return tape.gradient(y, outside)
+
+        results.append(run())
+    assert abs(results[1]) > 1e-3
+    np.testing.assert_allclose(*results, rtol=1e-5)
+
+
+def fitted(layer, length=6):
+    model = keras.Sequential([keras.Input((None, UNITS)), layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(X, X[:, :, :1], verbose=0)
+    return model
+
+
+def test_check_numerics(monkeypatch):
+    """TensorFlow's search for NaNs adds operations that XLA does not know."""
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 0)
+    tf.debugging.enable_check_numerics()
+    try:
+        fitted(ours("lstm"))
+    finally:
+        tf.debugging.disable_check_numerics()
+
+
+def test_a_size_is_compiled_once_it_has_run_long_enough(monkeypatch):
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 15)  # timesteps: two batches of six and more
+    ran = []
+    each = recurrent_tensorflow._Loop._each
+
+    def watched(loop, function, parts, compiled, *options):
+        tf.py_function(lambda c: ran.append(bool(c)), [compiled], [])
+        return each(loop, function, parts, compiled, *options)
+
+    monkeypatch.setattr(recurrent_tensorflow._Loop, "_each", watched)
+    layer = ours("simple")
+    run = tf.function(lambda x: layer(x), autograph=False, input_signature=[tf.TensorSpec((None, None, UNITS))])
+    for _ in range(4):
+        run(X)
+    assert ran == [False, False, False, True]
+    run(X[:, :3])  # another length begins anew
+    assert ran[-1] is False
+    arrays = layers.recurrent.usage(layer)
+    twin = ours("simple")
+    twin.build(X.shape)
+    layers.recurrent.restore_usage(twin, arrays)
+    tf.function(lambda x: twin(x), autograph=False, input_signature=[tf.TensorSpec((None, None, UNITS))])(X)
+    assert ran[-1] is True
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 9, 17, 21])
+@pytest.mark.parametrize("cores", [1, 2, 3, 4])
+def test_batches_in_parts_that_overlap(batch, cores, monkeypatch):
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 0)
+    monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: cores)
+    monkeypatch.setattr(
+        recurrent_tensorflow._Loop, "_each", lambda loop, f, parts, compiled, kinds, *o: [f(*p, *o) for p in parts]
+    )
+    x = np.random.default_rng(batch).normal(size=(batch, 3, UNITS)).astype("float32")
+    layer, twin = ours("simple"), keras.layers.RNN(layers.SimpleRNNCell(UNITS), return_sequences=True)
+    twin.build(x.shape)
+    layer.build(x.shape)
+    layer.set_weights(twin.get_weights())
+
+    def run(layer):
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None, UNITS))])
+        def of(x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, training=True)
+                loss = tf.reduce_sum(y**2)
+            return [y, *tape.gradient(loss, [x, *(w.value for w in layer.weights)])]
+
+        return of(x)
+
+    for a, b in zip(run(layer), run(twin), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_cores(monkeypatch, tmp_path):
+    x = tf.constant(X)
+    monkeypatch.setattr(recurrent_tensorflow.os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    monkeypatch.setattr(recurrent_tensorflow, "_quota", lambda: None)
+    assert recurrent_tensorflow._cores(x) == 3
+    monkeypatch.setattr(recurrent_tensorflow, "_quota", lambda: 2)
+    assert recurrent_tensorflow._cores(x) == 2
+    monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 1)
+    assert recurrent_tensorflow._cores(x) == 1
+    monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 0)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU:0"])
+    where = lambda device: tf.function(lambda: _cores_on(device))()
+    assert where("CPU") == 2 and where("GPU") == 1
+
+
+def _cores_on(device):
+    with tf.device(device):
+        return recurrent_tensorflow._cores(tf.zeros(1))
+
+
+def test_the_quota_of_a_container(monkeypatch):
+    for text, cores in [("150000 100000", 2), ("max 100000", None), ("", None)]:
+        monkeypatch.setattr(recurrent_tensorflow.pathlib.Path, "read_text", lambda path, text=text: text)
+        assert recurrent_tensorflow._quota() == cores
+
+
+def test_masks_with_a_last_dimension():
+    x, mask = tf.constant(X), tf.constant(MASK)
+    layer = ours("gru")
+    run = tf.function(lambda mask: layer(x, mask=mask), autograph=False)
+    np.testing.assert_array_equal(run(mask[..., None]), run(mask))
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (5, 6, 4, 3)])
+def test_a_wrong_rank_is_told_with_the_shape_that_was_given(shape):
+    with pytest.raises(ValueError, match=rf"\({', '.join(map(str, shape))}\)"):
+        layers.RNN(layers.LSTMCell(3))(np.zeros(shape, "float32"))
+
+
+class NestedStates(keras.layers.Layer):
+    """Two states, one of which is a pair."""
+
+    state_size, output_size = [UNITS, [UNITS, UNITS]], UNITS
+
+    def project(self, x):
+        return x
+
+    def recur(self, h):
+        return 0.5 * h
+
+    def step(self, wx, uh, states):
+        h, (a, b) = states
+        return [tf.tanh(wx + uh + b), [h, a]]
+
+    def call(self, inputs, states):
+        new = self.step(self.project(inputs), self.recur(states[0]), states)
+        return new[0], new
+
+    def get_initial_state(self, batch_size=None):
+        zeros = lambda: tf.zeros((batch_size, UNITS))
+        return [zeros(), [zeros(), zeros()]]
+
+
+class OnlyStep(keras.layers.LSTMCell):
+    """One of the three parts alone, which promises nothing."""
+
+    step = None
+
+
+@pytest.mark.parametrize("make", [NestedStates, lambda: OnlyStep(UNITS), lambda: keras.layers.LSTMCell(UNITS)])
+def test_cells_that_Keras_runs(make):
+    results = []
+    for container in (layers.RNN, keras.layers.RNN):
+        keras.utils.set_random_seed(1)
+        layer = container(make(), return_sequences=True)
+        results.append(tf.function(lambda x, layer=layer: layer(x), autograph=False)(tf.constant(X)))
+    np.testing.assert_allclose(*results, atol=1e-6)
