@@ -1,22 +1,33 @@
-# make stocks   train the stock price recipe on the real S&P 500 that comes along, and report (about two minutes)
-# make test     run every test
-# Both make a virtual environment in .venv first, once.
+# make stocks          train the stock price recipe on the real S&P 500 that comes along, and report (about two minutes)
+# make test            run every test on TensorFlow
+# make test-backends   run the tests on JAX and on PyTorch
+# Each makes a virtual environment first, once: .venv, and .venv-backends for the last.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+BACKENDS = $(VENV)-backends
+BACKEND_TESTS = test_backends.py test_torch_weights.py test_attention.py::test_against_numpy
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install stocks test results
+.PHONY: help python install stocks test test-backends results
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^$$/q; s/^# //p' Makefile
 
-$(VENV)/installed: setup.cfg pyproject.toml
+python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  "Python 3.11 or newer is needed. Received: " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+
+$(VENV)/installed: setup.cfg pyproject.toml | python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+# Without TensorFlow, which all other tests run on
+$(BACKENDS)/installed: tests/backends.txt | python
+	$(PYTHON) -m venv $(BACKENDS)
+	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/backends.txt
 	@touch $@
 
 install: $(VENV)/installed
@@ -26,6 +37,13 @@ stocks: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# JAX spends most of its time on compiling, half of that on optimizations that make no difference to these tests.
+test-backends: $(BACKENDS)/installed
+	for backend in torch jax; do \
+	  KERAS_BACKEND=$$backend JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
+	    $(BACKENDS)/bin/python -m pytest --noconftest $(addprefix tests/layers/,$(BACKEND_TESTS)) || exit 1; \
+	done
 
 # README's table of results, from the files in results/
 results: install
