@@ -11,7 +11,7 @@ from layers.layer_norm_rnn_cell import LayerNormRNNCell
 from layers.lstm_cell import LSTMCell
 from layers.minimal_gated_cell import MinimalGatedCell
 from layers.peephole_lstm_cell import PeepholeLSTMCell
-from layers.recurrent import RNN
+from layers.recurrent import RNN, portable
 from layers.simple_rnn_cell import SimpleRNNCell
 from layers.torch_weights import from_torch
 
@@ -33,5 +33,6 @@ __all__ = [
     "SimpleRNNCell",
     "accelerate",
     "from_torch",
+    "portable",
     "to_builtin",
 ]

@@ -50,3 +50,12 @@ def test_same_outputs_mask_and_config_as_built_in():
 def test_mixed_precision_and_float_tokens():
     layer = Embedding(5, 4, dtype="mixed_bfloat16")
     assert keras.backend.standardize_dtype(layer(np.array([[1.0, 2.0]])).dtype) == "bfloat16"
+
+
+def test_quantized_as_the_built_in_layer():
+    tokens = np.arange(10).reshape(2, 5)
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), Embedding(20, 8)])
+    before = model(tokens)
+    model.quantize("int8")
+    assert model.layers[0].dtype_policy.name.startswith("int8")
+    np.testing.assert_allclose(model(tokens), before, atol=0.01)

@@ -10,9 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import keras
 import numpy as np
 
+from layers import recurrent_tensorflow
 from recipes import common, training
 
 EPOCHS, DEATH = 4, 2
+recurrent_tensorflow.COMPILE_AFTER = 50  # timesteps: the third epoch begins with the loop as it is, and ends compiled
 
 
 def die():
