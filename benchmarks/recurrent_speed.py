@@ -1,15 +1,19 @@
 """How fast recurrent layers are on this machine's CPU: layers.RNN beside what else a Keras user could take.
 
-    python benchmarks/recurrent_speed.py                             everything, about 25 minutes on two cores
+    python benchmarks/recurrent_speed.py                             everything, about 45 minutes on two cores
     python benchmarks/recurrent_speed.py --cells lstm --sizes s20,m  a part of it
 
 training    one step: forward, mean squared error of the last output, backward, Adam, in one tf.function
 fit         the same as model.fit does it: train_on_batch of a compiled model, with jit_compile="auto"
 inference   one forward call
-first_step  the first training step, which traces and compiles, once
-memory      growth of a process's peak memory from before the layer is built to after three training steps, once
+first_step  the first training step, which traces and, where everything is compiled at once, compiles
+batch_sizes one training step with each batch size from 1 to 32, in one graph, tracing included
+lengths     the same with each length from 1 to 100
+memory      growth of a process's peak memory from before the layer is built to after three training steps
+memory_end  the same, to the end of all
 
-Each contender has its own process, alone while it works. They are timed in turns, once a round; a ratio is the median
+The last five are measured once. Training, fit and inference are timed after 1.5 seconds of them, when layers.RNN has
+compiled its loop. The sizes a to d are no powers of two, and nothing was tuned on them. Each contender has its own process, alone while it works. They are timed in turns, once a round; a ratio is the median
 over rounds of its time to that of the built-in layer in the same round, so below 1 is faster. The limit is the time of
 2 · batch · timesteps · (features + units) · gates · units operations, three times as many in training, at the best
 rate of a 1024³ float32 tf.matmul in the same run.
@@ -48,6 +52,10 @@ SIZES = {
     "text": Size(32, 400, 128, 128, masked=True),
     "x": Size(64, 20, 256, 256, masked=True),
     "l": Size(32, 200, 256, 512),
+    "a": Size(24, 40, 2, 24),
+    "b": Size(48, 180, 96, 144),
+    "c": Size(48, 24, 224, 192, masked=True),
+    "d": Size(24, 160, 256, 448),
 }
 CELLS = {"lstm": "LSTM", "gru": "GRU", "simple": "SimpleRNN"}
 GATES = {"lstm": 4, "gru": 3, "simple": 1}
@@ -56,9 +64,12 @@ JITTED, UNROLLED, WRAPPED = "keras.layers, jit_compile", "keras.layers, unroll",
 JAX, TORCH = "keras.layers on JAX", "torch.nn, no mask"
 COLORS = {OURS: "#d62728", BASELINE: "#f2c14e", JITTED: "#1f4e79", UNROLLED: "#5b9bd5", WRAPPED: "#bdd7ee"}
 COLORS |= {JAX: "#70ad47", TORCH: "#404040"}
-UNITS = {"training": "ms", "fit": "ms", "inference": "ms", "first_step": "ms", "memory": "MiB"}
+UNITS = {"training": "ms", "fit": "ms", "inference": "ms", "first_step": "ms", "batch_sizes": "ms", "lengths": "ms"}
+UNITS |= {"memory": "MiB", "memory_end": "MiB"}
 TIMED = ["training", "fit", "inference"]
+CHANGING = ["batch_sizes", "lengths"]
 SECONDS = 0.12  # of calls in one timing
+WARM_UP = 1.5  # seconds of calls before the first timing
 process = {}  # in a contender's own process, its calls
 
 
@@ -83,10 +94,13 @@ def keras_calls(contender, cell, size):
     import layers
 
     package = layers if contender == OURS else keras.layers
-    if contender in (OURS, WRAPPED):
-        layer = package.RNN(getattr(package, f"{CELLS[cell]}Cell")(size.units))
-    else:
-        layer = getattr(package, CELLS[cell])(size.units, unroll=contender == UNROLLED)
+
+    def make():
+        if contender in (OURS, WRAPPED):
+            return package.RNN(getattr(package, f"{CELLS[cell]}Cell")(size.units))
+        return getattr(package, CELLS[cell])(size.units, unroll=contender == UNROLLED)
+
+    layer = make()
     jit = contender == JITTED
     layer.supports_jit |= jit  # or else Keras does not jit it, whatever it is told
     x, lengths, y = arrays(size)
@@ -104,7 +118,25 @@ def keras_calls(contender, cell, size):
         "fit": lambda: model.train_on_batch(inputs, y),
         "inference": lambda: infer(inputs),
         "product": lambda: keras.ops.matmul(factor, factor),
+        "batch_sizes": lambda: each_once(make(), [(n, *size[1:3]) for n in range(1, 33)]),
+        "lengths": lambda: each_once(make(), [(size.batch, n, size.features) for n in range(1, 101)]),
     }
+
+
+def each_once(layer, shapes):
+    """One step of back-propagation for each shape, in one graph of TensorFlow."""
+    import tensorflow as tf
+
+    layer.build(shapes[0])
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None, shapes[0][-1]))])
+    def step(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(layer(x, training=True)))
+        return tape.gradient(loss, layer.trainable_variables)
+
+    for shape in shapes:
+        step(tf.ones(shape))
 
 
 def tensorflow_calls(model, optimizer, jit):
@@ -167,7 +199,7 @@ def begin(contender, cell, size):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's greetings; errors travel to the parent
     make = torch_calls if contender == TORCH else keras_calls
     importlib.import_module("torch" if contender == TORCH else "layers")
-    process.update(make=lambda: make(contender, cell, size), before=peak_memory())
+    process.update(make=lambda: make(contender, cell, size), before=peak_memory(), warm=set())
 
 
 def answer(key):
@@ -175,9 +207,16 @@ def answer(key):
     if key == "first_step":
         process.update(process["make"]())
         return 1000 * timeit.timeit(process["training"], number=1)
+    if key in CHANGING:
+        return 1000 * timeit.timeit(process[key], number=1)
     if key == "memory":
         timeit.timeit(process["training"], number=2)
+    if key in ("memory", "memory_end"):
         return peak_memory() - process["before"]
+    began = time.monotonic()
+    while key not in process["warm"] and time.monotonic() < began + WARM_UP:
+        process[key]()
+    process["warm"].add(key)
     once = min(timeit.repeat(process[key], number=1, repeat=2))  # the caches hold others' data, or it compiles first
     number = max(1, round(SECONDS / once))
     return 1000 * timeit.timeit(process[key], number=number) / number
@@ -208,6 +247,9 @@ def measure(cell, name, size, rounds):
             for key, contender in itertools.product(TIMED, list(workers)[:: -1 if i % 2 else 1]):
                 if key != "fit" or contender != TORCH:
                     ask(key, contender)
+        for key, contender in itertools.product(["memory_end", *CHANGING], workers):
+            if key == "memory_end" or contender in (OURS, BASELINE, WRAPPED):
+                ask(key, contender)
     return values, min(products)
 
 
@@ -257,7 +299,7 @@ def chart(metrics, path, top=2):
 
 
 def run(cells, sizes, rounds, output, figure):
-    """Measure, print and draw; the JSON is written after each size, for the whole takes long."""
+    """Measure, print and draw; a cell's JSON is written after each size, for the whole takes long."""
     from recipes import common, results  # these import Keras, which in the contenders' processes waits for its backend
 
     versions = {name: importlib.metadata.version(name) for name in ("jax", "torch") if importlib.util.find_spec(name)}
@@ -265,17 +307,20 @@ def run(cells, sizes, rounds, output, figure):
     content = {"recipe": "recurrent_speed", "command": command, "commit": results.commit()}
     content |= {"date": time.strftime("%Y-%m-%d"), "versions": common.versions() | versions}
     content |= {"rounds": rounds, "sizes": {name: size._asdict() for name, size in sizes.items()}}
-    raw = {}
-    for cell, name in itertools.product(cells, sizes):
-        raw[cell, name] = measure(cell, name, sizes[name], rounds)
-        rate, metrics = 2 * 1024**3 / min(product for _, product in raw.values()), {}  # operations a millisecond
-        for (c, n), (values, _) in raw.items():
-            metrics.setdefault(c, {})[n] = summary(values, c, sizes[n], rate)
-        content |= {"machine": results.machine() | {"gflops": round(rate / 1e6, 1)}, "metrics": metrics}
-        output.write_text(json.dumps(content, indent=1) + "\n")
-    print(*("\n" + table(cell, key, metrics[cell]) for cell, key in itertools.product(cells, UNITS)), sep="\n")
-    chart(metrics, figure)
-    print(f"\nRatios to {BASELINE} (share of the limit, {rate / 1e6:.0f} GFLOP/s). Written: {output}, {figure}")
+    for cell in cells:
+        raw = {}
+        for name, size in sizes.items():
+            raw[name] = measure(cell, name, size, rounds)
+            rate = 2 * 1024**3 / min(product for _, product in raw.values())  # operations a millisecond
+            metrics = {n: summary(values, cell, sizes[n], rate) for n, (values, _) in raw.items()}
+            content |= {"variant": cell, "metrics": metrics}
+            content["machine"] = results.machine() | {"gflops": round(rate / 1e6, 1)}
+            (output / f"recurrent_speed.{cell}.json").write_text(json.dumps(content, indent=1) + "\n")
+        print(*("\n" + table(cell, key, metrics) for key in UNITS), sep="\n")
+        print(f"\nRatios to {BASELINE} (share of the limit, {rate / 1e6:.0f} GFLOP/s)")
+    measured = {c: output / f"recurrent_speed.{c}.json" for c in CELLS}
+    chart({c: json.loads(p.read_text())["metrics"] for c, p in measured.items() if p.exists()}, figure)
+    print(f"Written: {', '.join(str(measured[cell]) for cell in cells)}, {figure}")
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -286,7 +331,7 @@ def main(
     cells: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(CELLS),
     sizes: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(SIZES),
     rounds: Annotated[int, typer.Option(min=1, help="Timings of each contender.")] = 7,
-    output: Annotated[Path, typer.Option(help="The JSON file.")] = ROOT / "results/recurrent_speed.json",
+    output: Annotated[Path, typer.Option(help="The folder of the JSON files, one for each cell.")] = ROOT / "results",
     figure: Annotated[Path, typer.Option(help="The bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):
     cells, sizes = cells.split(","), sizes.split(",")

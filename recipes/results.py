@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
+SPEED_CELLS = ["lstm", "gru", "simple"]
 MATRICES = {  # results that README shows as a table of their own: what stands in its lines, its columns and its cells
     "sequence_length.imdb": (["experiment", "cell"], "length", "accuracy"),
     "sequence_length.imdb-200-words": (["cell"], "length", "accuracy"),
@@ -115,8 +116,8 @@ def table(folder=ROOT / "results"):
         "| recipe | variant | measure | reached: mean ± sd | published | seeds | minutes each | machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for path in sorted(Path(folder).glob("*.*.json")):  # a recipe's; a benchmark's file has no variant
-        if path.stem in MATRICES:
+    for path in sorted(Path(folder).glob("*.*.json")):
+        if path.stem in MATRICES or path.stem.startswith("recurrent_speed."):
             continue
         result = json.loads(path.read_text())
         for name, metric in result["metrics"].items():
@@ -162,16 +163,15 @@ def _cell(mean, spread):
     return f"{mean:.3g}" + ("" if spread is None or np.isnan(spread) else f" ± {spread:.2g}")
 
 
-def speed_table(path=ROOT / "results" / "recurrent_speed.json"):
+def speed_table(folder=ROOT / "results"):
     """The Markdown table of layers.RNN's times as ratios to the built-in layer's, by cell, measure and size."""
-    result = json.loads(Path(path).read_text())
-    lines = [
-        "| layers.RNN / keras.layers | " + " | ".join(result["sizes"]) + " |",
-        "|---" * (1 + len(result["sizes"])) + "|",
-    ]
-    for cell, sizes in result["metrics"].items():
-        for measure in next(iter(sizes.values())):
-            ratios = [f"{size[measure]['layers.RNN']['ratio']:.2f}" for size in sizes.values()]
+    results = {cell: json.loads((folder / f"recurrent_speed.{cell}.json").read_text()) for cell in SPEED_CELLS}
+    sizes = list(results[SPEED_CELLS[0]]["sizes"])
+    lines = ["| layers.RNN / keras.layers | " + " | ".join(sizes) + " |", "|---" * (1 + len(sizes)) + "|"]
+    for cell, result in results.items():
+        for measure in next(iter(result["metrics"].values())):
+            measured = [result["metrics"].get(size, {}).get(measure) for size in sizes]
+            ratios = [f"{entry['layers.RNN']['ratio']:.2f}" if entry else "–" for entry in measured]
             lines.append(f"| {cell}, {measure.replace('_', ' ')} | " + " | ".join(ratios) + " |")
     return "\n".join(lines) + "\n"
 
