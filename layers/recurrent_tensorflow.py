@@ -2,7 +2,7 @@
 
 A cell's loop is traced once, for every batch and length, and runs in two ways: as it is, or compiled by XLA, which is
 1.5 to 3 times as fast but takes a second for every size to compile. So a size is compiled when it has run for about as
-long as that takes: whatever sizes come, and however often, no program takes more than twice its least time.
+long as that takes: whatever sizes come, and however often, this costs about twice the least time at worst.
 """
 
 import os
