@@ -11,7 +11,7 @@ import keras
 from layers.embedding import Embedding
 from layers.gru_cell import GRUCell
 from layers.lstm_cell import LSTMCell
-from layers.recurrent import RNN
+from layers.recurrent import RNN, cells_of, has_parts
 from layers.simple_rnn_cell import SimpleRNNCell
 
 _OURS = {
@@ -78,13 +78,13 @@ def _accelerated(layer):
     if isinstance(layer, Embedding) or layer.unroll:
         return None
     cell = _with_cells(layer.cell, _OURS)
-    return RNN(cell, **_options(layer)) if all(map(_can_be_split, _cells(cell))) else None
+    return RNN(cell, **_options(layer)) if all(map(has_parts, cells_of(cell))) else None
 
 
 def _why_not_accelerated(layer):
     if not isinstance(layer, keras.layers.RNN):
         return None
-    whole = [type(cell).__name__ for cell in _cells(layer.cell) if not _can_be_split(cell)]
+    whole = [type(cell).__name__ for cell in cells_of(layer.cell) if not has_parts(cell)]
     if type(layer) is RNN and not whole:
         return None
     if type(layer) not in _EXCHANGED:
@@ -116,14 +116,6 @@ def _why_not_built_in(layer):
     names = [keras.saving.get_registered_name(part) for part in type(layer).__mro__]
     ours = any(name.startswith("rnn_recipes>") for name in names)
     return f"{type(layer).__name__} has no built-in counterpart" if ours else None
-
-
-def _cells(cell):
-    return getattr(cell, "cells", [cell])
-
-
-def _can_be_split(cell):
-    return all(hasattr(cell, part) for part in ("project", "recur", "step"))
 
 
 def _options(layer):

@@ -44,7 +44,7 @@ class RNN(keras.layers.RNN):
             raise ValueError(f"{error}, of sequences of shape {tuple(sequences_shape)}") from error
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        cells = getattr(self.cell, "cells", [self.cell])
+        cells = cells_of(self.cell)
         training, stacked = bool(training), cells[0] is not self.cell
         states = initial_state if stacked else [initial_state]
         for cell in cells:
@@ -138,10 +138,20 @@ def _tensorflow():
     return importlib.import_module(f"{__package__}.{name}" if __package__ else name)
 
 
+def cells_of(cell):
+    """The cells of a stack; of a single cell, itself."""
+    return getattr(cell, "cells", [cell])
+
+
+def has_parts(cell):
+    """Whether a cell states its linear parts and the rest apart."""
+    return all(hasattr(cell, part) for part in ("project", "recur", "step"))
+
+
 def _can_be_split(cell, states):
     same_dtype = cell.compute_dtype == cell.variable_dtype  # Keras casts weights in its own calls only
     flat = not any(keras.tree.is_nested(state) for state in (states if isinstance(states, (list, tuple)) else [states]))
-    return same_dtype and flat and all(hasattr(cell, name) for name in ("project", "recur", "step"))
+    return same_dtype and flat and has_parts(cell)
 
 
 def _drops(cell):
@@ -167,5 +177,5 @@ def restore_usage(model, arrays):
 
 def _cells(model):
     if isinstance(model, RNN):
-        return getattr(model.cell, "cells", [model.cell])
+        return cells_of(model.cell)
     return [cell for layer in getattr(model, "_layers", []) for cell in _cells(layer)]

@@ -158,7 +158,7 @@ def test_both_ways(name):
     expected, weights = results(model, inputs), model.get_weights()
     fast = layers.accelerate(model)
     assert {type(layer) for layer in recurrent(fast)} == {layers.RNN}
-    assert {type(cell) for layer in recurrent(fast) for cell in convert._cells(layer.cell)} <= set(convert._BUILT_IN)
+    assert {type(cell) for layer in recurrent(fast) for cell in convert.cells_of(layer.cell)} <= set(convert._BUILT_IN)
     back = layers.to_builtin(fast)
     for copy in fast, back:
         assert type(copy) is type(model)
