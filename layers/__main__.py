@@ -1,84 +1,137 @@
-"""Lists the cells, and copies one with its test into another project: python -m layers copy LSTMCell path/to/project"""
+"""Lists the layers, and copies them with their tests into a project: python -m layers copy LSTMCell path/to/project"""
 
+import ast
 import inspect
+import os
 import pathlib
 import re
 import shlex
+import sys
 from typing import Annotated
 
-import typer
+import cyclopts
+from cyclopts import Parameter
 
 import layers
+from layers import cell
 
-PLAIN = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 CLASSES = [name for name in layers.__all__ if inspect.isclass(getattr(layers, name))]  # functions are not copied
-app = typer.Typer(help="Recurrent cells for Keras, one idea a file.", no_args_is_help=True, **PLAIN)
+BASES = cell.Cell, cell.GatedCell, cell.MemoryCell
+app = cyclopts.App(
+    name="python -m layers",
+    help="Recurrent cells and layers for Keras, one idea a file.",
+    help_format="plaintext",
+    help_formatter="plain",
+    version_flags=[],
+)
 
 
-def module_of(name):
-    """The name of the one module that holds it: lstm_cell for LSTMCell."""
-    return getattr(layers, name).__module__.rpartition(".")[2]
+class Stop(Exception):
+    """An error in what the user asked for; the message is one line."""
 
 
-def texts(name):
-    """The files and the test as they stand in a copy, by file name: there the module is found by its own name."""
-    module = module_of(name)
-    folder = pathlib.Path(layers.__file__).parent
-    test = (folder.parent / "tests" / "layers" / f"test_{module}.py").read_text(encoding="utf-8")
-    parts = [folder / f"{module}.py", *sorted(folder.glob(f"{module}_*.py"))]  # the latter for one backend each
-    return {
-        **{part.name: part.read_text(encoding="utf-8") for part in parts},
-        f"test_{module}.py": re.sub(rf"from layers(\.{module})? import", f"from {module} import", test),
-    }
+def main(arguments=None):
+    """Run a command. Errors are one line, and exit status 2."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except (cyclopts.CycloptsError, Stop) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
 
 
-@app.command("list")
+@app.command(name="list")
 def list_():
-    """What there is: name, file, what it is, and where its equations are from."""
+    """Print the name, file, purpose and source of every layer."""
     for name in CLASSES:
         what, *paragraphs = inspect.getdoc(getattr(layers, name)).split("\n\n")
         sources = [re.sub(r"^Sources?: ", "", p) for p in paragraphs if p.startswith("Source")]
-        typer.echo(f"{name}  layers/{module_of(name)}.py\n    {' '.join(what.split())}")
+        print(f"{name}  layers/{module_of(name)}.py\n    {' '.join(what.split())}")
         for source in sources:
-            typer.echo(f"    Equations: {' '.join(source.split())}")
+            print(f"    Equations: {' '.join(source.split())}")
 
 
-@app.command()
+@app.command(usage="Usage: python -m layers copy NAME... FOLDER [--force]")
 def copy(
-    names: Annotated[list[str], typer.Argument(metavar="NAME... FOLDER", help="One name or more, then where to.")],
-    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    *names: Annotated[str, Parameter(name="NAME... FOLDER", help="Names of layers, and the folder to write into.")],
+    force: Annotated[bool, Parameter(negative=(), show_default=False, help="Replace files that exist.")] = False,
 ):
-    """Write the file of each NAME, and its test beside it, into FOLDER."""
-    *names, folder = dict.fromkeys(names)
+    """Write layers and their tests into a folder."""
+    *names, folder = dict.fromkeys(names) or [""]
     if not names or folder in CLASSES:
-        fail("Expected one name or more, and then a folder to write into", " ".join([*names, folder]))
-    folder = pathlib.Path(folder)
+        received = " ".join([*names, folder]) or "nothing"
+        raise Stop(f"Expected one name or more, and then a folder to write into. Received: {received}")
     for name in names:
         if name not in CLASSES:
-            fail(f"There is no layer of that name; there are {', '.join(CLASSES)}", name)
+            raise Stop(f"There is no layer of that name; there are {', '.join(CLASSES)}. Received: {name}")
+    folder = pathlib.Path(folder)
     if any(place.is_file() for place in (folder, *folder.parents)):
-        fail("The last argument must be a folder, and this is a file or lies under one", folder)
-    files = {folder / file: text for name in names for file, text in texts(name).items()}
-    taken = [str(path) for path in files if path.exists()]
-    if taken and not force:
-        fail("Nothing was written, because these are there already (--force writes over them)", ", ".join(taken))
-    for path, text in files.items():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            fail("The file cannot be written", error)
-        typer.echo(f"wrote {path}")
+        raise Stop(f"The last argument must be a folder, and this is a file or lies under one. Received: {folder}")
+    texts = {folder / file: text for name in names for file, text in copied_files(name).items()}
+    existing = [str(path) for path in texts if os.path.lexists(path)]
+    if existing and not force:
+        raise Stop(f"Nothing was written: --force replaces files that exist. Received: {', '.join(existing)}")
+    for path, text in texts.items():
+        write(path, text)
+        print(f"wrote {path}")
     for name in names:
-        typer.echo(f"from {module_of(name)} import {name}  # with {folder} as the working folder or on the Python path")
+        print(f"from {module_of(name)} import {name}  # with {folder} as the working folder or on the Python path")
     tests = dict.fromkeys(f"test_{module_of(name)}.py" for name in names)
-    typer.echo(f"cd {shlex.quote(str(folder))} && python -m pytest {' '.join(tests)}")
+    print(f"cd {shlex.quote(str(folder))} && python -m pytest {' '.join(tests)}")
 
 
-def fail(message, received):
-    typer.echo(f"{message}. Received: {received}", err=True)
-    raise typer.Exit(2)
+def write(path, text):
+    """Write a file in one move, so that an error leaves the old one. A symbolic link is replaced, not followed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise Stop(f"The file cannot be written. Received: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def module_of(name):
+    """The name of the module that defines a class: lstm_cell for LSTMCell."""
+    return getattr(layers, name).__module__.rpartition(".")[2]
+
+
+def copied_files(name):
+    """The text of every file of a copy, by name. There the module is imported by its own name."""
+    module = module_of(name)
+    folder = pathlib.Path(layers.__file__).parent
+    for_backends = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob(f"{module}_*.py"))}
+    test = (folder.parent / "tests" / "layers" / f"test_{module}.py").read_text(encoding="utf-8")
+    texts = {f"{module}.py": complete_source(getattr(layers, name)), **for_backends, f"test_{module}.py": test}
+    return {file: re.sub(rf"from layers(\.{module})? import", f"from {module} import", t) for file, t in texts.items()}
+
+
+def complete_source(cls):
+    """The source of a class's module; that of a cell with its base classes put in, so that it imports only Keras."""
+    own = inspect.getsource(sys.modules[cls.__module__])
+    docstring, own_imports, body = split(own)
+    if all(node.module != "layers.cell" for node in own_imports):
+        return own
+    _, imports, shared = split(inspect.getsource(cell))
+    for base in BASES:
+        if not issubclass(cls, base):
+            shared = shared.replace(inspect.getsource(base), "")
+    names = {alias.name for node in own_imports + imports if node.module == "keras" for alias in node.names}
+    head = f"{docstring}\nimport keras\nfrom keras import {', '.join(sorted(names))}\n"
+    return re.sub("\n{4,}", "\n\n\n", head + shared + body)
+
+
+def split(source):
+    """The docstring of a module, its imports from other modules, and the text below its imports."""
+    tree = ast.parse(source)
+    *_, last = (node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    lines = source.splitlines(keepends=True)
+    return "".join(lines[: tree.body[0].end_lineno]), imports, "".join(lines[last.end_lineno :])
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m layers")
+    main()

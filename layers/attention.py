@@ -1,4 +1,4 @@
-"""Attention of a decoder to the states of an encoder, and a cell that puts it into a recurrent loop."""
+"""Attention of a decoder to the states of an encoder, and a recurrent cell that uses it at every timestep."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ SCORES = "additive", "dot", "general", "concat"
 
 @keras.saving.register_keras_serializable("rnn_recipes")
 class Attention(keras.layers.Layer):
-    """Looks a query s up in a memory h_1 … h_T: how well each fits, as weights, and their mean so weighted.
+    """Attention of a query s to a memory h_1 … h_T: a weight for each h_j, and their weighted mean.
 
         score_j = v · tanh(W s + U h_j)        additive
         score_j = s · h_j                      dot; needs states of the query's size
@@ -25,20 +25,20 @@ class Attention(keras.layers.Layer):
         score: "additive", "dot", "general" or "concat".
         units: the size of v, for "additive" and "concat"; by default the query's.
         scaled: whether "dot" and "general" are divided by the square root of the query's size (Vaswani et al. 2017,
-            section 3.2.1). Without it large products make α all but one of 0 and 1, from where little is learned.
+            section 3.2.1). Without it, large products saturate the softmax, whose gradient then vanishes.
 
     Call arguments:
         query: (batch, features), or (batch, steps, features) for the states of a whole sequence at once.
         memory: (batch, timesteps, memory features).
-        keys: what `keys(memory)` returns, to work it out once for many calls; None to do so here.
+        keys: the result of `keys(memory)`, if it is computed once for many calls; by default it is computed here.
         memory_mask: (batch, timesteps), False or 0 where memory is padding; by default Keras's mask of memory.
 
     Returns:
         The context, (batch, memory features) or (batch, steps, memory features), and the weights, (batch, timesteps) or
-        (batch, steps, timesteps). Where all of memory is masked, both are 0.
+        (batch, steps, timesteps). If all of memory is masked, both are 0.
 
     Raises:
-        ValueError: `score` is none of these, memory does not fit it, or it is not one that can be scaled.
+        ValueError: `score` is not one of these or cannot be scaled, or the memory's size does not suit it.
     """
 
     def __init__(self, score="additive", units=None, scaled=False, **kwargs):
@@ -105,7 +105,7 @@ class Attention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("rnn_recipes")
 class AttentionCell(keras.layers.Layer):
-    """A recurrent cell that looks up a memory at every step and is fed what it found at the step before.
+    """A recurrent cell that attends to a memory at every timestep; the attentional state h̃ is part of its next input.
 
         s_t = cell([x_t; h̃_{t-1}], s_{t-1})    input feeding
         c_t = attention(s_t, memory)
@@ -113,8 +113,8 @@ class AttentionCell(keras.layers.Layer):
 
     Source: Luong, Pham & Manning (2015), eq. 5 and section 3.3.
 
-    Use it in `keras.layers.RNN` or `layers.RNN` with `initial_state=cell.start(states, memory, mask)`: memory, its keys
-    and its mask travel with the states, unchanged, because a cell sees nothing else.
+    Use it in `keras.layers.RNN` or `layers.RNN` with `initial_state=cell.start(states, memory, mask)`. Memory, its keys
+    and its mask are states that never change, because a cell has no other inputs.
 
     Args:
         cell: any cell, ours or Keras's.
@@ -151,7 +151,7 @@ class AttentionCell(keras.layers.Layer):
             self.attention.build((None, self.cell.output_size), (None, None, self.memory_features))
 
     def start(self, states, memory, memory_mask=None):
-        """The initial state: the cell's own states, a list of (batch, units), and what is to be attended to.
+        """The initial state: the inner cell's states, a list of tensors (batch, units), the memory and its mask.
 
         Args:
             memory: (batch, timesteps, memory features).
@@ -189,3 +189,170 @@ class AttentionCell(keras.layers.Layer):
     def from_config(cls, config):
         parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("cell", "attention")}
         return cls(**config | parts)
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+class AttentionDecoder(keras.layers.Layer):
+    """A decoder with attention: `AttentionCell` in a loop, from an initial state and a memory to h̃ at every step.
+
+        s_t = cell([x_t; h̃_{t-1}], s_{t-1})          input feeding; h̃_0 = 0
+        h̃_t = tanh(W [attention(s_t, memory); s_t] + b)
+
+    Source: Luong, Pham & Manning (2015), "Effective Approaches to Attention-based Neural Machine Translation".
+
+    Args:
+        cell: any cell, ours or Keras's.
+        attention: an `Attention`.
+        memory_features: the size of the memory's states.
+        units: the size of h̃; by default the cell's output.
+
+    Attributes:
+        state_features: the sizes of the cell's states, added up.
+
+    Call arguments:
+        inputs: x, (batch, steps, features).
+        initial_state: s_0, the cell's states side by side, (batch, state_features).
+        memory: (batch, timesteps, memory_features).
+        memory_mask: (batch, timesteps), False where memory is padding; by default Keras's mask of memory.
+
+    Returns: h̃, (batch, steps, units).
+    Raises ValueError where the memory has other than `memory_features` features.
+    """
+
+    def __init__(self, cell, attention, memory_features, units=None, **kwargs):
+        super().__init__(**kwargs)
+        attending = AttentionCell(cell, attention, memory_features, units)
+        self.recurrent = keras.layers.RNN(attending, return_sequences=True, name="recurrent")
+        self.sizes = keras.tree.flatten(cell.state_size)
+        self.state_features = sum(self.sizes)
+        self.supports_masking = True
+        if keras.backend.backend() == "tensorflow":
+            self.supports_jit = False  # Keras would compile whole steps, anew for each length of inputs and memory
+
+    def build(self, inputs_shape, initial_state_shape, memory_shape, memory_mask_shape=None):
+        self.recurrent.build(tuple(inputs_shape))
+
+    def start(self, initial_state, memory, memory_mask=None):
+        """What `step` needs for the first step, from the call's arguments: the states, and what no step changes."""
+        states = _split(initial_state, self.sizes)
+        *states, memory, keys, there = self.recurrent.cell.start(states, memory, memory_mask)
+        return states, [memory, keys, there]
+
+    def step(self, inputs, states, memory):
+        """One step, from x_t, (batch, features); `states` and `memory` as `start` returns them.
+
+        Returns h̃_t, (batch, units), the new states, and the weights of the memory's timesteps, (batch, timesteps).
+        """
+        h, states, weights = self.recurrent.cell.look(inputs, [*states, *memory])
+        return h, states[: -len(memory)], weights
+
+    def call(self, inputs, initial_state, memory, memory_mask=None, training=False):
+        states, memory = self.start(initial_state, memory, memory_mask)
+        return self.recurrent(inputs, initial_state=[*states, *memory], training=training)
+
+    def compute_mask(self, inputs, *_):
+        return None
+
+    def compute_output_shape(self, inputs_shape, initial_state_shape, memory_shape, memory_mask_shape=None):
+        return *inputs_shape[:-1], self.recurrent.cell.units
+
+    def get_config(self):
+        names = "cell", "attention", "memory_features", "units"
+        cell = self.recurrent.cell.get_config()
+        return super().get_config() | {name: cell[name] for name in names}
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("cell", "attention")}
+        return cls(**config | parts)
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+class VectorDecoder(keras.layers.Layer):
+    """A decoder without attention: all it sees of the encoder is one vector, in its initial state or at every step too.
+
+        s_t = cell([x_t; v], s_{t-1})
+        h̃_t = tanh(W s_t + b)
+
+    Source: Cho et al. (2014), "Learning Phrase Representations using RNN Encoder–Decoder", for v at every step;
+    Sutskever, Vinyals & Le (2014), "Sequence to Sequence Learning with Neural Networks", for the initial state alone.
+
+    Args:
+        recurrent: a recurrent layer with `return_sequences=True`, such as `keras.layers.GRU` or `layers.RNN`.
+        units: the size of h̃.
+        repeat_vector: whether v is there at every step. If not, the decoder is called without it.
+
+    Attributes:
+        state_features: the sizes of the cell's states, added up.
+
+    Call arguments:
+        inputs: x, (batch, steps, features).
+        initial_state: s_0, the cell's states side by side, (batch, state_features).
+        vector: v, (batch, vector features).
+
+    Returns: h̃, (batch, steps, units).
+    Raises ValueError where `vector` does not go with `repeat_vector`.
+    """
+
+    def __init__(self, recurrent, units, repeat_vector=True, **kwargs):
+        super().__init__(**kwargs)
+        self.recurrent, self.units, self.repeat_vector = recurrent, units, repeat_vector
+        self.dense = keras.layers.Dense(units, activation="tanh", name="dense")
+        self.sizes = keras.tree.flatten(recurrent.cell.state_size)
+        self.state_features = sum(self.sizes)
+        self.supports_masking = True
+
+    def build(self, inputs_shape, initial_state_shape, vector_shape=None):
+        if (vector_shape is not None) != self.repeat_vector:
+            raise ValueError(
+                "`vector` is needed with repeat_vector=True and must not be passed otherwise. "
+                f"Received: repeat_vector={self.repeat_vector}, vector of shape {vector_shape}"
+            )
+        features = inputs_shape[-1] + (vector_shape[-1] if self.repeat_vector else 0)
+        if not self.recurrent.built:  # it is, where it was loaded
+            self.recurrent.build((*inputs_shape[:-1], features))
+        self.dense.build((None, None, self.recurrent.cell.output_size))
+
+    def start(self, initial_state, vector=None):
+        """What `step` needs for the first step, from the call's arguments: the states, and what no step changes."""
+        return _split(initial_state, self.sizes), [vector] if self.repeat_vector else []
+
+    def step(self, inputs, states, memory):
+        """One step, from x_t, (batch, features); `states` and `memory` as `start` returns them.
+
+        Returns h̃_t, (batch, units), the new states, and None, where a decoder with attention returns its weights.
+        """
+        states = keras.tree.pack_sequence_as(self.recurrent.cell.state_size, states)
+        h, states = self.recurrent.cell(ops.concatenate([inputs, *memory], axis=-1), states)
+        return self.dense(h), keras.tree.flatten(states), None
+
+    def call(self, inputs, initial_state, vector=None, training=False):
+        states, memory = self.start(initial_state, vector)
+        repeated = [ops.repeat(v[:, None], ops.shape(inputs)[1], axis=1) for v in memory]
+        x = ops.concatenate([inputs, *repeated], axis=-1)
+        states = keras.tree.pack_sequence_as(self.recurrent.cell.state_size, states) if len(states) > 1 else states
+        return self.dense(self.recurrent(x, initial_state=states, training=training))
+
+    def compute_mask(self, inputs, *_):
+        return None
+
+    def compute_output_shape(self, inputs_shape, initial_state_shape, vector_shape=None):
+        return *inputs_shape[:-1], self.units
+
+    def get_config(self):
+        recurrent = keras.saving.serialize_keras_object(self.recurrent)
+        return super().get_config() | {
+            "recurrent": recurrent,
+            "units": self.units,
+            "repeat_vector": self.repeat_vector,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config | {"recurrent": keras.saving.deserialize_keras_object(config["recurrent"])})
+
+
+def _split(initial_state, sizes):
+    """States, a list of (batch, units), from all of them side by side."""
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return list(ops.split(initial_state, ends, axis=-1)) if ends else [initial_state]

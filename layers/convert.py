@@ -1,4 +1,4 @@
-"""Models of built-in recurrent layers made faster with layers.RNN, and turned back into keras.layers alone."""
+"""Conversion of models: from built-in recurrent layers to layers.RNN, which is faster, and back."""
 
 import contextlib
 import functools
@@ -25,16 +25,16 @@ _EXCHANGED = (*_BUILT_IN_LAYER.values(), keras.layers.RNN, RNN, Embedding)
 
 
 def accelerate(model):
-    """A copy of a model in which the built-in recurrent layers are `layers.RNN`, which is faster on a CPU.
+    """Copy a model, with `layers.RNN` in place of the built-in recurrent layers, which is faster on a CPU.
 
     `keras.layers.SimpleRNN`, `LSTM`, `GRU` and `RNN` become `layers.RNN` around the cell of the same name, wherever
-    they stand: in nested models, in `Bidirectional`, `TimeDistributed` and other wrappers, in stacked cells, and in
+    they are: in nested models, in `Bidirectional`, `TimeDistributed` and other wrappers, in stacked cells, and in
     classes of your own that create them. Outputs and gradients stay the same. Names, weights, states, trainable flags
-    and compile settings, with the optimizer's variables, are those of `model`, which is not changed. Dropout differs
-    in its draws: a built-in cell draws one mask a gate, `layers.LSTMCell` and `layers.GRUCell` one for all gates.
+    and compile settings, with the optimizer's variables, are those of `model`, which is not changed. The dropout masks
+    differ: a built-in cell draws one for each gate, `layers.LSTMCell` and `layers.GRUCell` one for all gates.
 
-    A layer stays as it is, and a warning names it, where it is unrolled, of a subclass, or around a cell without the
-    three parts that `layers.RNN` needs. On a GPU, `keras.layers.LSTM` and `GRU` have cuDNN: measure before you move.
+    A layer stays as it is, and a warning names it, if it is unrolled, an instance of a subclass, or around a cell
+    without the three methods that `layers.RNN` needs. On a GPU, `keras.layers.LSTM` and `GRU` use cuDNN: measure first.
 
     Files: load old weights, also those of Keras 2 (`.h5`, `.weights.h5` or a whole model's file, through
     `model.load_weights`), into the model of built-in layers, and then accelerate it.
@@ -52,23 +52,14 @@ def accelerate(model):
 
 
 def to_builtin(model):
-    """A copy of a model made of keras.layers alone: to export it, or to hand it to somebody without these files.
+    """Copy a model, with only keras.layers in it: to export it, or for somebody who does not have these files.
 
-    The opposite of `accelerate`: `layers.RNN` and `keras.layers.RNN` around one of our cells become
-    `keras.layers.SimpleRNN`, `LSTM` or `GRU` where the cell is theirs, else `keras.layers.RNN`; `layers.Embedding`
-    becomes `keras.layers.Embedding`. What else is kept is as in `accelerate`. Dropout draws other masks: one a gate,
-    where our cells draw one for all gates. So training differs in its noise, and inference not at all.
+    The opposite of `accelerate`, with the same arguments, result and errors, which copies the same things:
+    `layers.RNN` and `keras.layers.RNN` around one of our cells become `keras.layers.SimpleRNN`, `LSTM` or `GRU` if
+    Keras has the cell, else `keras.layers.RNN`; `layers.Embedding` becomes `keras.layers.Embedding`. Training differs
+    in its dropout masks, inference not at all.
 
-    Cells and layers without a built-in counterpart, as `layers.PeepholeLSTMCell`, stay, and a warning names them.
-
-    Args:
-        model: a Keras model, functional, Sequential or of a class of your own that has `get_config`; or a layer.
-
-    Returns:
-        The new model.
-
-    Raises:
-        ValueError: Keras cannot copy the model.
+    Cells and layers without a built-in counterpart, such as `layers.PeepholeLSTMCell`, stay, and a warning names them.
     """
     return _exchange("to_builtin", model, _built_in, _why_not_built_in)
 
@@ -92,7 +83,7 @@ def _why_not_accelerated(layer):
     if layer.unroll:
         return "it is unrolled"
     if whole and type(layer) in (keras.layers.RNN, RNN):
-        return f"its cell {whole[0]} does not have the methods project, recur and step"
+        return f"its cell {whole[0]} does not have the methods project_input, project_state and step"
     return "the class that holds it does not create it anew in a copy"
 
 

@@ -1,7 +1,5 @@
 """Recurrent cells whose states are maps, with convolutions for products, and the layer that runs them over films."""
 
-import inspect
-
 import keras
 from keras import initializers, ops
 
@@ -53,17 +51,17 @@ class _ConvCell(keras.layers.Layer):
         margin = [0, 0] if self.padding == "same" else [size - 1 for size in self.kernel_size]
         return tuple(-(-(size - m) // stride) for size, m, stride in zip(frame, margin, self.strides))
 
-    def project(self, x):
+    def project_input(self, x):
         """W * x + b, all that depends on the input alone."""
         wx = ops.conv(x, self.kernel, self.strides, self.padding, data_format="channels_last")
         return wx + self.bias if self.use_bias else wx
 
-    def recur(self, h):
+    def project_state(self, h):
         """U * h, all that is linear in the previous output."""
         return ops.conv(h, self.recurrent_kernel, 1, "same", data_format="channels_last")
 
     def call(self, inputs, states, training=False):
-        new_states = self.step(self.project(inputs), self.recur(states[0]), states)
+        new_states = self.step(self.project_input(inputs), self.project_state(states[0]), states)
         return new_states[0], new_states
 
     def get_initial_state(self, batch_size=None):
@@ -71,8 +69,8 @@ class _ConvCell(keras.layers.Layer):
         return [ops.zeros(shape, dtype=self.compute_dtype) for _ in self.state_size]
 
     def get_config(self):
-        parts = [inspect.signature(part).parameters for part in (_ConvCell, type(self))]
-        names = [name for part in parts for name in part if name not in ("args", "kwargs")]
+        names = ["filters", "kernel_size", "strides", "padding", "activation", "use_bias"]
+        names += ["kernel_initializer", "recurrent_initializer", "bias_initializer"]
         return super().get_config() | {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in names}
 
 
@@ -162,6 +160,10 @@ class ConvLSTMCell(_ConvCell):
         o_t = self.recurrent_activation(z_o)
         h_t = o_t * self.activation(c_t)
         return [h_t, c_t]
+
+    def get_config(self):
+        activation = keras.saving.serialize_keras_object(self.recurrent_activation)
+        return super().get_config() | {"recurrent_activation": activation, "unit_forget_bias": self.unit_forget_bias}
 
 
 @keras.saving.register_keras_serializable("rnn_recipes")

@@ -1,4 +1,4 @@
-"""An embedding with a dense gradient, so that optimizers treat a token that occurs twice in a batch rightly."""
+"""Embeddings with a dense gradient, so that optimizers treat a token that occurs twice in a batch rightly."""
 
 import keras
 from keras import ops
@@ -24,5 +24,51 @@ class Embedding(keras.layers.Embedding):
         return ops.cast(ops.take(self.embeddings * 1, inputs, axis=0), self.compute_dtype)
 
     def quantize(self, mode=None, **kwargs):
-        """As the built-in layer; without the exact type that it asks for, `model.quantize` would pass this layer over."""
+        """As in the built-in layer, whose check of its exact type would make `model.quantize` skip this layer."""
         return super().quantize(mode, **kwargs | {"type_check": False})
+
+
+@keras.saving.register_keras_serializable("rnn_recipes")
+class TiedEmbedding(keras.layers.Layer):
+    """One matrix E that embeds tokens and, in reverse, gives the logits of the next token: weight tying.
+
+        e = E[w]
+        logits = E h + a        with `reverse=True`
+
+    Sources: Press & Wolf (2017), "Using the Output Embedding to Improve Language Models", EACL; Inan, Khosravi & Socher
+    (2017), "Tying Word Vectors and Word Classifiers", ICLR.
+
+    Its gradient is dense, as that of `Embedding`.
+
+    Weights, in this order:
+        embeddings: E, shape (vocabulary_size, units).
+        bias: a, shape (vocabulary_size,).
+
+    Call arguments:
+        inputs: tokens, integers of any shape; or h with `reverse=True`, shape (..., units).
+        reverse: whether to return logits.
+
+    Returns: vectors, shape (*inputs.shape, units); or logits, shape (..., vocabulary_size).
+    """
+
+    def __init__(self, vocabulary_size, units, **kwargs):
+        super().__init__(**kwargs)
+        self.vocabulary_size, self.units = vocabulary_size, units
+
+    def build(self, inputs_shape=None):
+        shape = (self.vocabulary_size, self.units)
+        self.embeddings = self.add_weight(name="embeddings", shape=shape, initializer="glorot_uniform")
+        self.bias = self.add_weight(name="bias", shape=shape[:1], initializer="zeros")
+
+    def call(self, inputs, reverse=False):
+        matrix = self.embeddings * 1  # the product's gradient is dense
+        if reverse:
+            return ops.matmul(inputs, ops.transpose(matrix)) + self.bias
+        return ops.take(matrix, inputs, axis=0)
+
+    def compute_output_spec(self, inputs, reverse=False):
+        shape = (*inputs.shape[:-1], self.vocabulary_size) if reverse else (*inputs.shape, self.units)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {"vocabulary_size": self.vocabulary_size, "units": self.units}

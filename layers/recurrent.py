@@ -1,4 +1,4 @@
-"""A fast recurrent layer, with a gradient of its own, for cells that state their linear parts and the rest apart."""
+"""A fast recurrent layer, with a gradient of its own, for cells whose linear parts are methods of their own."""
 
 import contextlib
 import contextvars
@@ -13,23 +13,23 @@ from keras import ops
 class RNN(keras.layers.RNN):
     """`keras.layers.RNN` with the same arguments and results, and faster on a CPU (benchmarks/recurrent_speed.py).
 
-    It needs nothing but what a cell of this project states anyway:
+    It needs a cell with these three methods, which all cells of this project have:
 
-        project(x)              what depends on the input alone, shape (..., features) to (..., n)
-        recur(h)                what is linear in the previous output, (batch, units) to (batch, m)
+        project_input(x)        what depends on the input alone, (..., features) to (..., n)
+        project_state(h)        what is linear in the previous output, (batch, units) to (batch, m)
         step(wx, uh, states)    the rest, from both to the new states, the first of which is the output
 
-    The gradient comes from these three, whatever they compute, so a new cell has it by writing its equations:
-    back-propagation through time (Werbos 1990) with one vector-Jacobian product of `step` and of `recur` a timestep,
-    while the gradients of all weights in `project` and `recur` are one matrix product each, after the loop.
-    `dropout_masks(x, h)` of a cell that has dropout gives what to multiply the inputs and h with, at every step.
+    The gradient is derived from these three, whatever they compute: back-propagation through time (Werbos 1990) with
+    one vector-Jacobian product of `step` and one of `project_state` a timestep. The gradients of all weights in
+    `project_input` and `project_state` are one matrix product each, after the loop. If a cell has dropout, its method
+    `dropout_masks(x, h)` returns what to multiply the inputs and h by at every timestep.
 
-    It runs on Keras's TensorFlow backend, in graphs: fit, evaluate, predict, tf.function. XLA compiles the loop for a
-    batch size and a length once these have run for about as long as compiling takes.
-    Elsewhere this layer is keras.layers.RNN, at its speed: outside of graphs, on JAX (where XLA compiles Keras's loop,
-    which was faster than one by hand) and PyTorch, in mixed precision, with `unroll=True`, around a cell without the
-    three or with nested states, and in what `model.export` writes, which then holds standard operations alone
-    (`portable` does the same for graphs that are made by hand).
+    The fast loop runs on Keras's TensorFlow backend, in graphs: fit, evaluate, predict, tf.function. XLA compiles it
+    for a batch size and a length once these have run for about as long as compiling takes.
+    In all other cases this layer runs the loop of keras.layers.RNN, at its speed: outside of graphs, on JAX (where XLA
+    compiles Keras's loop, which was faster than one by hand) and PyTorch, in mixed precision, with `unroll=True`,
+    around a cell that lacks one of the methods or has nested states, and in what `model.export` writes, which then has
+    only standard operations (use `portable` for graphs that you make yourself).
     """
 
     def __init__(self, cell, **kwargs):
@@ -92,9 +92,9 @@ _portable = contextvars.ContextVar("portable", default=False)
 
 @contextlib.contextmanager
 def portable():
-    """Within this context layers.RNN puts into a graph what keras.layers.RNN would: standard operations alone.
+    """Within this context layers.RNN adds to a graph what keras.layers.RNN would: standard operations only.
 
-    For graphs that leave the process and are made by hand; `model.export` does not need it:
+    For graphs that you make yourself and that leave the process; `model.export` does not need it:
 
         with layers.portable():
             function = tf.function(model).get_concrete_function(tf.TensorSpec((None, None, 8)))
@@ -106,7 +106,7 @@ def portable():
         _portable.reset(token)
 
 
-# Keras and TensorFlow tell a layer nothing of an export, but who calls it can be seen.
+# Keras and TensorFlow do not tell a layer that it is exported, but its callers are on the stack.
 EXPORTERS = "keras.src.export", "tensorflow.lite", "tensorflow.python.saved_model", "tf2onnx", "openvino"
 WITHOUT_LISTS = "keras.src.export.litert", "keras.src.export.openvino", "tensorflow.lite", "openvino"
 
@@ -144,8 +144,8 @@ def cells_of(cell):
 
 
 def has_parts(cell):
-    """Whether a cell states its linear parts and the rest apart."""
-    return all(hasattr(cell, part) for part in ("project", "recur", "step"))
+    """Whether a cell has the three methods that the fast loop needs."""
+    return all(hasattr(cell, part) for part in ("project_input", "project_state", "step"))
 
 
 def _can_be_split(cell, states):
@@ -161,8 +161,8 @@ def _drops(cell):
 def usage(model):
     """How much every layers.RNN of a model has run at each size, which decides what is compiled, as a list of arrays.
 
-    Compiled or not, results agree to rounding error. Where a resumed training must end with the same bits as one that
-    was never stopped, save this with the weights, and give it to `restore_usage`.
+    Compiled or not, results agree to rounding error. If a resumed training must end with the same bits as one that
+    was never interrupted, save this with the weights, and pass it to `restore_usage`.
     """
     if keras.backend.backend() != "tensorflow":
         return []
@@ -170,7 +170,7 @@ def usage(model):
 
 
 def restore_usage(model, arrays):
-    """Makes the layers of a model go on where `usage` was called."""
+    """Restore what `usage` returned, so that the layers of a model compile as if training had never stopped."""
     for cell, array in zip(_cells(model), arrays, strict=True):
         _tensorflow().restore_usage(cell, array)
 

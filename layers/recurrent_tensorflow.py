@@ -25,14 +25,14 @@ def run(cell, x, states, mask, mask_h, training, keep):
     """One cell over sequences, (batch, timesteps, features): its outputs, or None without `keep`, and final states.
 
     `mask` has shape (batch, timesteps, 1), `mask_h`, the recurrent dropout, that of the first state; both may be None.
-    Returns None where `recur` or `step` use more than their arguments and the cell's weights: what else they use, only
-    TensorFlow's own differentiation finds.
+    Returns None where `project_state` or `step` use more than their arguments and the cell's weights, because only
+    TensorFlow's own differentiation finds what else they use.
     """
     loop = _Loop.of(cell, x, states)
     if loop.captures:
         return None
     cut = _Cut(loop, x, training)
-    parts = [(loop.project(cut.sequences(x, i)), [cut.rows(s, i) for s in states]) for i in range(cut.count)]
+    parts = [(loop.project_input(cut.sequences(x, i)), [cut.rows(s, i) for s in states]) for i in range(cut.count)]
     masks = [(cut.sequences(mask, i), cut.rows(mask_h, i)) for i in range(cut.count)]
     results = _differentiable(loop, parts, (masks, tf.convert_to_tensor(cut.length), cut.compiled), training, keep)
     results = [cut.join(column, axis=int(keep and i == 0)) for i, column in enumerate(zip(*results))]
@@ -47,13 +47,13 @@ def run_without_lists(cell, x, states, mask, mask_h, training, keep):
 
     All outputs are gone through at every timestep, so it suits short sequences.
     """
-    sequences = [cell.project(x), *([] if mask is None else [mask])]
+    sequences = [cell.project_input(x), *([] if mask is None else [mask])]
     length, first = tf.shape(x)[1], tf.zeros_like(states[0])
     outputs = tf.repeat(first[:, None], length, axis=1) if keep else first  # just something without `keep`
 
     def body(t, states, outputs):
         wx_t, *valid = [tf.gather(a, t, axis=1) for a in sequences]
-        new = cell.step(wx_t, cell.recur(states[0] if mask_h is None else states[0] * mask_h), states)
+        new = cell.step(wx_t, cell.project_state(states[0] if mask_h is None else states[0] * mask_h), states)
         new = [tf.where(valid[0], a, b) for a, b in zip(new, states)] if valid else new
         if keep:
             now = tf.range(length) == t
@@ -169,8 +169,8 @@ class _Cut:
 class _Loop:
     """A cell's loop over time and its gradient, as functions of tensors, the weights among them.
 
-    Here sequences have the time first, (timesteps, batch, ...). Of the weights only those that `recur` or `step` use
-    are concerned. `captures` tells that the cell cannot be treated so.
+    Here sequences have the time first, (timesteps, batch, ...), and the weights are those that `project_state` or
+    `step` use. `captures` is true where these use other tensors too, so that the cell cannot be run this way.
     """
 
     @classmethod
@@ -186,7 +186,7 @@ class _Loop:
     def __init__(self, cell, x, states):
         self.cell, self.n, self.traced = cell, len(states), {}
         self.variables = [v for v in cell.weights if "float" in v.dtype]
-        self.wx_spec = _spec(cell.project(x[:, 0]), [None])
+        self.wx_spec = _spec(cell.project_input(x[:, 0]), [None])
         rows = [_spec(a, [2]) for a in (self.wx_spec, *states)]  # 2 as an example
         weights = [_spec(v.value, []) for v in self.variables]
         step = tf.function(self._learn, autograph=False).get_concrete_function(rows[0], rows[1:], weights)
@@ -200,23 +200,23 @@ class _Loop:
         """One step: which weights it uses, and whether only the sum of W x and U h, which is then all that is saved."""
         with self._with(weights), tf.GradientTape() as tape:
             tape.watch(weights)
-            uh = self.cell.recur(states[0])
-        in_recur = tape.gradient(uh, weights)
+            uh = self.cell.project_state(states[0])
+        in_projection = tape.gradient(uh, weights)
         with self._with(weights), tf.GradientTape() as tape:
             tape.watch([wx, uh, *weights])
             new = self.cell.step(wx, uh, states)
         d_wx, d_uh, *in_step = tape.gradient(new, [wx, uh, *weights])
         self.additive = d_wx is not None and d_wx is d_uh
-        self.used = [a is not None or b is not None for a, b in zip(in_recur, in_step)]
+        self.used = [a is not None or b is not None for a, b in zip(in_projection, in_step)]
         self.in_step = [i for i, d in enumerate(d for d, used in zip(in_step, self.used) if used) if d is not None]
         return [*new, wx + uh if self.additive else uh]
 
     def _with(self, weights):
         return keras.StatelessScope(state_mapping=list(zip(self.variables, weights)))
 
-    def project(self, x):
+    def project_input(self, x):
         """The part of all steps that depends on the input alone, as one product."""
-        wx = self.cell.project(_flat(x))
+        wx = self.cell.project_input(_flat(x))
         return tf.reshape(wx, [*tf.unstack(tf.shape(x)[:2]), *wx.shape[1:]])
 
     def pays(self, batch, length, rows, padded, training):
@@ -263,9 +263,9 @@ class _Loop:
             h = tf.concat([states[0][None], sequences[0][:-1]], 0)
             with tf.GradientTape() as tape, self._with(weights):
                 tape.watch(weights)
-                uh = self.cell.recur(_flat(h if mask_h is None else h * mask_h))
-            d_recur = tape.gradient(uh, weights, _flat(d_linear[-1]))
-            for i, gradient in [*zip(self.in_step, d_step), *enumerate(d_recur)]:
+                uh = self.cell.project_state(_flat(h if mask_h is None else h * mask_h))
+            d_projection = tape.gradient(uh, weights, _flat(d_linear[-1]))
+            for i, gradient in [*zip(self.in_step, d_step), *enumerate(d_projection)]:
                 d_weights[i] += [] if gradient is None else [gradient]
         return [(d_linear[0], d_states) for d_linear, d_states, _ in results], [tf.add_n(d) for d in d_weights]
 
@@ -309,7 +309,7 @@ class _Loop:
     def _step(self, weights, mask_h, states, wx_t, valid=None):
         """One step: the new states, and U h."""
         with self._with(weights):
-            uh_t = self.cell.recur(states[0] if mask_h is None else states[0] * mask_h)
+            uh_t = self.cell.project_state(states[0] if mask_h is None else states[0] * mask_h)
             new = self.cell.step(wx_t, uh_t, states)
         return new if valid is None else [tf.where(valid, a, b) for a, b in zip(new, states)], uh_t
 
@@ -346,7 +346,7 @@ class _Loop:
             d_previous = [tf.zeros_like(s) if d is None else d for s, d in zip(states, rest[:n])]
             with tf.GradientTape() as tape, self._with(weights):
                 tape.watch(states[0])
-                linear = self.cell.recur(states[0] if mask_h is None else states[0] * mask_h)
+                linear = self.cell.project_state(states[0] if mask_h is None else states[0] * mask_h)
             d_previous[0] += tape.gradient(linear, states[0], d_uh)
             if valid is not None:
                 d_previous = [tf.where(valid, d, old) for d, old in zip(d_previous, d_states)]
@@ -361,7 +361,7 @@ class _Loop:
 
 
 def _work(cell):
-    """What a cell's loops have run at each size, in timesteps of a small layer: a table, which no model's file holds."""
+    """What a cell's loops have run at each size, in timesteps of a small layer: a table that no model's file has."""
     if "_rnn_recipes_work" not in vars(cell):
         with tf.init_scope(), tf.device("CPU"):
             table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, 0.0)

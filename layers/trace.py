@@ -89,7 +89,7 @@ def _record(layer, found, sequences, initial_state, mask):
     rows = {name: [] for name in dict.fromkeys([*gates, *states_])}
     for t in reversed(steps) if layer.go_backwards else steps:
         with _activations(cell) as computed:
-            new = cell.step(cell.project(sequences[:, t]), cell.recur(states[0]), states)
+            new = cell.step(cell.project_input(sequences[:, t]), cell.project_state(states[0]), states)
         computed = dict(zip(gates, computed, strict=True))
         if mask is not None:
             valid = ops.expand_dims(mask[:, t], -1)

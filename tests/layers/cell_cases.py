@@ -1,39 +1,65 @@
-"""The one list of cells that every check runs on, and the built-in layers that they are compared with."""
+"""The one list of cells that every test of cells runs on, and what they are compared with."""
+
+import re
+import textwrap
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import layers
+from layers import cell as cell_module
 
 UNITS, FEATURES, BATCH, LENGTH = 3, 4, 5, 4
 
-# What the built-in layer of the same arguments is called.
-BUILT_IN_LAYER = {"SimpleRNNCell": "SimpleRNN", "LSTMCell": "LSTM", "GRUCell": "GRU"}
 
-# One of each kind, for the checks that cost seconds.
-MAIN = {
-    "simple": ("SimpleRNNCell", {}),
-    "lstm": ("LSTMCell", {}),
-    "lstm-forget-0": ("LSTMCell", {"unit_forget_bias": False}),
-    "gru": ("GRUCell", {}),
-    "gru-reset-before": ("GRUCell", {"reset_after": False}),
+def own_cell():
+    """The class in the docstring of layers/cell.py, from the text that is there."""
+    text = re.search(r"^    import keras\n.*?(?=^\S)", cell_module.__doc__, re.MULTILINE | re.DOTALL)[0]
+    names = {"__name__": "own_cell"}
+    exec(textwrap.dedent(text), names)
+    return names["UpdateGateCell"]
+
+
+# A line here runs all tests on a cell: the class, and its arguments where they are not the defaults.
+CELLS = {
+    "simple": (layers.SimpleRNNCell, {}),
+    "lstm": (layers.LSTMCell, {}),
+    "gru": (layers.GRUCell, {}),
+    "gru-reset-before": (layers.GRUCell, {"reset_after": False}),
+    "peephole": (layers.PeepholeLSTMCell, {}),
+    "coupled": (layers.CoupledLSTMCell, {}),
+    "minimal": (layers.MinimalGatedCell, {}),
+    "norm-simple": (layers.LayerNormRNNCell, {}),
+    "norm-lstm": (layers.LayerNormLSTMCell, {}),
+    "own": (own_cell(), {}),
 }
-ALL = MAIN | {
-    "simple-no-bias": ("SimpleRNNCell", {"use_bias": False}),
-    "simple-relu": ("SimpleRNNCell", {"activation": "relu"}),
-    "simple-linear": ("SimpleRNNCell", {"activation": None}),
-    "lstm-no-bias": ("LSTMCell", {"use_bias": False}),
-    "lstm-elu-hard": ("LSTMCell", {"activation": "elu", "recurrent_activation": "hard_sigmoid"}),
-    "lstm-linear-relu": ("LSTMCell", {"activation": None, "recurrent_activation": "relu"}),
-    "gru-no-bias": ("GRUCell", {"use_bias": False}),
-    "gru-reset-before-no-bias": ("GRUCell", {"reset_after": False, "use_bias": False}),
-    "gru-elu-hard": ("GRUCell", {"activation": "elu", "recurrent_activation": "hard_sigmoid"}),
+
+# Other activations and biases, which only the fast tests run on.
+ALL = CELLS | {
+    "simple-no-bias": (layers.SimpleRNNCell, {"use_bias": False}),
+    "simple-relu": (layers.SimpleRNNCell, {"activation": "relu"}),
+    "simple-linear": (layers.SimpleRNNCell, {"activation": None}),
+    "lstm-forget-0": (layers.LSTMCell, {"unit_forget_bias": False}),
+    "lstm-no-bias": (layers.LSTMCell, {"use_bias": False}),
+    "lstm-elu-hard": (layers.LSTMCell, {"activation": "elu", "recurrent_activation": "hard_sigmoid"}),
+    "lstm-linear-relu": (layers.LSTMCell, {"activation": None, "recurrent_activation": "relu"}),
+    "gru-no-bias": (layers.GRUCell, {"use_bias": False}),
+    "gru-reset-before-no-bias": (layers.GRUCell, {"reset_after": False, "use_bias": False}),
+    "gru-elu-hard": (layers.GRUCell, {"activation": "elu", "recurrent_activation": "hard_sigmoid"}),
     "gru-reset-before-linear-tanh": (
-        "GRUCell",
+        layers.GRUCell,
         {"reset_after": False, "activation": None, "recurrent_activation": "tanh"},
     ),
 }
+
+# Cells with a built-in twin, and its layer. All others are compared with themselves in keras.layers.RNN.
+TWINS = {
+    layers.SimpleRNNCell: (keras.layers.SimpleRNNCell, keras.layers.SimpleRNN),
+    layers.LSTMCell: (keras.layers.LSTMCell, keras.layers.LSTM),
+    layers.GRUCell: (keras.layers.GRUCell, keras.layers.GRU),
+}
+WITH_TWIN = [case for case in CELLS if CELLS[case][0] in TWINS]
+ALL_WITH_TWIN = [case for case in ALL if ALL[case][0] in TWINS]
 
 
 # The layers that our cells are tried in; the fixture `container` chooses one for each test.
@@ -46,32 +72,35 @@ def container(cell, **options):
 
 
 def our_cell(case, units=UNITS, **more):
-    name, arguments = ALL[case]
-    return getattr(layers, name)(units, **arguments, **more)
+    cls, arguments = ALL[case]
+    return cls(units, **arguments, **more)
 
 
-def built_in_cell(case, units=UNITS, **more):
-    name, arguments = ALL[case]
-    return getattr(keras.layers, name)(units, **arguments, **more)
+def reference_cell(case, units=UNITS, **more):
+    cls, arguments = ALL[case]
+    twin, _ = TWINS.get(cls, (cls, None))
+    return twin(units, **arguments, **more)
 
 
 def ours(case, units=UNITS, cell=None, **options):
     return container(our_cell(case, units, **(cell or {})), **options)
 
 
-def built_in_loop(case, units=UNITS, cell=None, **options):
-    return keras.layers.RNN(built_in_cell(case, units, **(cell or {})), **options)
+def reference_loop(case, units=UNITS, cell=None, **options):
+    return keras.layers.RNN(reference_cell(case, units, **(cell or {})), **options)
 
 
-def built_in_layer(case, units=UNITS, cell=None, **options):
-    name, arguments = ALL[case]
-    return getattr(keras.layers, BUILT_IN_LAYER[name])(units, **arguments, **(cell or {}), **options)
+def reference_layer(case, units=UNITS, cell=None, **options):
+    cls, arguments = ALL[case]
+    if cls not in TWINS:
+        return reference_loop(case, units, cell, **options)
+    return TWINS[cls][1](units, **arguments, **(cell or {}), **options)
 
 
 def references():
     """What the cells are compared with, by name; in Keras's own loop with the built-in cells in that loop too."""
-    loop = {"RNN(built-in cell)": built_in_loop} if chosen[0] is keras.layers.RNN else {}
-    return loop | {"built-in layer": built_in_layer}
+    loop = {"RNN(reference cell)": reference_loop} if chosen[0] is keras.layers.RNN else {}
+    return loop | {"reference layer": reference_layer}
 
 
 def random_weights(layer, seed=0):
@@ -86,7 +115,7 @@ def sequences(batch=BATCH, length=LENGTH, seed=1):
 
 
 def states(case, batch=BATCH, units=UNITS, seed=2):
-    count = 2 if ALL[case][0] == "LSTMCell" else 1
+    count = ALL[case][0].states
     return [a.astype("float32") for a in np.random.default_rng(seed).normal(size=(count, batch, units))]
 
 
@@ -105,6 +134,8 @@ def masks(kind, batch=BATCH, length=LENGTH):
 
 def outputs_and_gradients(layer, x, initial=(), mask=None):
     """All outputs, and the gradients of a random mix of them for the inputs, each state and every weight."""
+    import tensorflow as tf  # here, because the tests of the other backends read this file too
+
     x, initial = tf.constant(x), [tf.constant(s) for s in initial]
     arguments = {"initial_state": initial} if initial else {}
     with tf.GradientTape() as tape:

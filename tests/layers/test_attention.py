@@ -1,11 +1,11 @@
-"""Attention against NumPy written from the papers, and the cell that attends in a loop."""
+"""Attention against NumPy written from the papers, the cell that attends in a loop, and the decoders."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from layers.attention import Attention, AttentionCell
+from layers.attention import Attention, AttentionCell, AttentionDecoder, VectorDecoder
 
 SCORES = ["additive", "dot", "general", "concat", "scaled dot", "scaled general"]
 BATCH, STEPS, TIMESTEPS, QUERY, MEMORY = 3, 4, 6, 5, 7
@@ -204,3 +204,109 @@ def test_a_memory_of_another_size_is_refused():
 def test_a_cell_without_its_memory_says_so():
     with pytest.raises(ValueError, match="cell.start"):
         keras.layers.RNN(AttentionCell(keras.layers.GRUCell(5), Attention(), MEMORY))(np.ones((2, 3, 4)))
+
+
+# ------------------------------------------------------------------------------------------------------ decoders
+
+
+def attending(cell=None):
+    return AttentionDecoder(cell or keras.layers.GRUCell(5), Attention(), MEMORY, 6, name="decoder")
+
+
+def with_vector(cell=None, repeat_vector=True):
+    recurrent = keras.layers.RNN(cell or keras.layers.GRUCell(5), return_sequences=True)
+    return VectorDecoder(recurrent, 6, repeat_vector, name="decoder")
+
+
+DECODERS = [
+    attending,
+    lambda: attending(keras.layers.LSTMCell(5)),
+    with_vector,
+    lambda: with_vector(keras.layers.LSTMCell(5)),
+    lambda: VectorDecoder(keras.layers.GRU(5, return_sequences=True), 6, name="decoder"),
+    lambda: with_vector(repeat_vector=False),
+    lambda: with_vector(keras.layers.StackedRNNCells([keras.layers.LSTMCell(4), keras.layers.GRUCell(5)])),
+]
+
+
+def decoding_network(decoder):
+    """A functional model from all that a decoder is called with to h̃, and arrays for it."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(BATCH, *s)).astype("float32") for s in [(STEPS, 2), (decoder.state_features,)]]
+    if isinstance(decoder, AttentionDecoder):
+        arrays += [rng.normal(size=(BATCH, TIMESTEPS, MEMORY)).astype("float32"), MASK]
+    elif decoder.repeat_vector:
+        arrays.append(rng.normal(size=(BATCH, 3)).astype("float32"))
+    inputs = [keras.Input((None,) * (x.ndim - 2) + x.shape[-1:], dtype=x.dtype.name) for x in arrays[:3]]
+    inputs += [keras.Input((None,), dtype="bool")] if len(arrays) == 4 else []
+    return randomised(keras.Model(inputs, decoder(*inputs))), arrays
+
+
+@pytest.mark.parametrize("make", DECODERS)
+def test_a_decoder_gives_step_by_step_what_it_gives_at_once(make):
+    model, (x, *arrays) = decoding_network(make())
+    decoder, expected = model.get_layer("decoder"), model.predict([x, *arrays], verbose=0)
+    assert expected.shape == (BATCH, STEPS, 6) and np.abs(expected[:, 0] - expected[:, 1]).max() > 0.01
+    states, memory = decoder.start(*map(ops.convert_to_tensor, arrays))
+    for t in range(STEPS):
+        h, states, weights = decoder.step(ops.convert_to_tensor(x[:, t]), states, memory)
+        np.testing.assert_allclose(ops.convert_to_numpy(h), expected[:, t], atol=1e-5)
+        if isinstance(decoder, VectorDecoder):
+            assert weights is None
+        else:
+            weights = ops.convert_to_numpy(weights)
+            np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+            assert (weights[~MASK] == 0).all()
+
+
+def test_an_attention_decoder_is_its_cell_in_a_loop():
+    model, arrays = decoding_network(attending())
+    twin, _ = decoder(keras.layers.GRUCell(5), "additive")
+    twin.set_weights(model.get_weights())
+    x, state, memory, mask = arrays
+    expected = twin.predict([x, memory, mask, state], verbose=0)
+    np.testing.assert_allclose(model.predict(arrays, verbose=0), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("repeat_vector", [True, False])
+def test_a_vector_decoder_is_its_equations(repeat_vector):
+    model, arrays = decoding_network(with_vector(repeat_vector=repeat_vector))
+    x, state, *vector = arrays
+    layer, expected = model.get_layer("decoder"), []
+    kernel, bias = layer.dense.get_weights()
+    for t in range(STEPS):
+        s, (state,) = layer.recurrent.cell(np.concatenate([x[:, t], *vector], axis=1), [state])
+        expected.append(np.tanh(ops.convert_to_numpy(s) @ kernel + bias))
+    np.testing.assert_allclose(model.predict(arrays, verbose=0), np.stack(expected, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("make", DECODERS)
+def test_a_decoder_is_saved_and_loaded_within_a_model(make, tmp_path):
+    model, arrays = decoding_network(make())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(*(m.predict(arrays, verbose=0) for m in (model, loaded)))
+    assert len(loaded.weights) == len(model.weights)
+
+
+def test_all_weights_of_a_decoder_are_trained():
+    for make in (attending, with_vector):
+        model, arrays = decoding_network(make())
+        before = model.get_weights()
+        model.compile("sgd", "mse")
+        model.train_on_batch(arrays, np.zeros((BATCH, STEPS, 6)))
+        assert all((a != b).any() for a, b in zip(before, model.get_weights()))
+
+
+def test_the_mask_of_an_embedded_memory_is_taken():
+    model, (x, state, _, mask) = decoding_network(attending())
+    memory = keras.layers.Embedding(9, MEMORY, mask_zero=True)(np.where(mask, 3, 0))
+    layer = model.get_layer("decoder")
+    expected = layer(x, state, ops.convert_to_tensor(ops.convert_to_numpy(memory)), mask)
+    np.testing.assert_allclose(layer(x, state, memory), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("repeat_vector, vector", [(True, []), (False, [np.ones((2, 3), "float32")])])
+def test_a_vector_that_does_not_go_with_repeat_vector_is_refused(repeat_vector, vector):
+    with pytest.raises(ValueError, match=f"Received: repeat_vector={repeat_vector}, vector of shape"):
+        with_vector(repeat_vector=repeat_vector)(np.ones((2, 4, 3)), np.ones((2, 5)), *vector)

@@ -22,26 +22,17 @@ if BACKEND == "tensorflow":
     pytest.skip("JAX and PyTorch have an environment of their own: make test-backends", allow_module_level=True)
 framework = importlib.import_module(BACKEND)
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for cell_cases
+CELLS, TWINS, WITH_TWIN = (getattr(importlib.import_module("cell_cases"), n) for n in ("CELLS", "TWINS", "WITH_TWIN"))
+
 UNITS, SHAPE = 4, (5, 6, 4)  # as many units as features, so that a layer can be fed its own outputs
-BUILT_IN = {
-    "simple": (layers.SimpleRNNCell, keras.layers.SimpleRNN, {}),
-    "lstm": (layers.LSTMCell, keras.layers.LSTM, {}),
-    "gru": (layers.GRUCell, keras.layers.GRU, {}),
-    "gru-reset-before": (layers.GRUCell, keras.layers.GRU, {"reset_after": False}),
-}
-RELATIVES = {
-    "peephole": layers.PeepholeLSTMCell,
-    "coupled": layers.CoupledLSTMCell,
-    "minimal": layers.MinimalGatedCell,
-    "norm-simple": layers.LayerNormRNNCell,
-    "norm-lstm": layers.LayerNormLSTMCell,
-}
+WITHOUT_TWIN = [case for case in CELLS if case not in WITH_TWIN]
 CONTAINERS = {"keras.layers.RNN": keras.layers.RNN, "layers.RNN": layers.RNN}
 MASK = np.random.default_rng(2).random(SHAPE[:2]) < 0.6
 MASK[1] = False
 
-# The relatives have no built-in layer: keras.layers.RNN is what they are compared with.
-pairs = [*itertools.product(BUILT_IN, CONTAINERS), *itertools.product(RELATIVES, ["layers.RNN"])]
+# Cells without a built-in layer are compared with themselves in keras.layers.RNN.
+pairs = [*itertools.product(WITH_TWIN, CONTAINERS), *itertools.product(WITHOUT_TWIN, ["layers.RNN"])]
 every_case = pytest.mark.parametrize("case, container", pairs)
 some_cases = pytest.mark.parametrize("case", ["lstm", "minimal"])  # two states; weights in `step`
 masked_and_not = pytest.mark.parametrize("mask", [None, MASK], ids=["", "masked"])
@@ -54,16 +45,14 @@ def same_start():
 
 
 def ours(case, container="layers.RNN", cell=None, **options):
-    our_cell, _, arguments = BUILT_IN[case] if case in BUILT_IN else (RELATIVES[case], None, {})
-    return CONTAINERS[container](our_cell(UNITS, **arguments, **(cell or {})), **options)
+    cls, arguments = CELLS[case]
+    return CONTAINERS[container](cls(UNITS, **arguments, **(cell or {})), **options)
 
 
 def reference(case, **options):
     """The built-in layer; where there is none, our cell in Keras's own layer."""
-    if case in RELATIVES:
-        return ours(case, "keras.layers.RNN", **options)
-    _, layer, arguments = BUILT_IN[case]
-    return layer(UNITS, **arguments, **options)
+    cls, arguments = CELLS[case]
+    return TWINS[cls][1](UNITS, **arguments, **options) if cls in TWINS else ours(case, "keras.layers.RNN", **options)
 
 
 def randomized(layer, shape=SHAPE):
@@ -199,14 +188,14 @@ def test_one_mask_a_sequence(case, container):
     assert is_kept.any() and is_dropped.any()
 
 
-@pytest.mark.parametrize("case", RELATIVES)
+@pytest.mark.parametrize("case", [case for case in WITHOUT_TWIN if CELLS[case][0].__name__ in layers.__all__])
 def test_equations(case, monkeypatch):
     """The outputs, and the gradient in a random direction, are those of the equations in NumPy."""
     monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))  # for other tests of that file
-    monkeypatch.syspath_prepend(pathlib.Path(__file__).parent)
-    file = importlib.import_module(f"test_{RELATIVES[case].__module__.rpartition('.')[2]}")
+    cls, _ = CELLS[case]
+    file = importlib.import_module(f"test_{cls.__module__.rpartition('.')[2]}")
     monkeypatch.undo()
-    layer, x = layers.RNN(RELATIVES[case](3), return_sequences=True, return_state=True), sequences()
+    layer, x = layers.RNN(cls(3), return_sequences=True, return_state=True), sequences()
     call = lambda layer, x: layer(x)
     start = [arrays(x)[0].astype("float64"), *map(np.float64, randomized(layer).get_weights())]
     assert_close(compiled(layer)(x), file.numpy_layer(start[1:], start[0]))
@@ -375,10 +364,10 @@ class NestedCell(keras.layers.Layer):
         zeros = ops.zeros((batch_size, UNITS))
         return zeros, (zeros, zeros)
 
-    def project(self, x):
+    def project_input(self, x):
         return ops.matmul(x, self.w)
 
-    def recur(self, h):
+    def project_state(self, h):
         return ops.matmul(h, self.u)
 
     def step(self, wx, uh, states):
@@ -387,14 +376,14 @@ class NestedCell(keras.layers.Layer):
         return [c * d + h, (c, d)]
 
     def call(self, inputs, states):
-        states = self.step(self.project(inputs), self.recur(states[0]), states)
+        states = self.step(self.project_input(inputs), self.project_state(states[0]), states)
         return states[0], states
 
 
 class PartlySplitCell(keras.layers.SimpleRNNCell):
     """A method of one of the names that layers.RNN looks for; the others do not exist."""
 
-    def project(self, x):
+    def project_input(self, x):
         raise AssertionError("this is no part of a step")
 
 

@@ -1,4 +1,7 @@
-"""Every cell computes what the built-in one computes, forwards and backwards, whatever surrounds it."""
+"""Every cell computes what its reference computes, forwards and backwards, whatever surrounds it.
+
+The reference is the built-in cell of the same name, else the cell itself in keras.layers.RNN.
+"""
 
 import keras
 import numpy as np
@@ -6,13 +9,10 @@ import pytest
 from cell_cases import (
     ALL,
     BATCH,
+    CELLS,
     FEATURES,
     LENGTH,
-    MAIN,
     assert_same,
-    built_in_cell,
-    built_in_layer,
-    built_in_loop,
     close,
     container,
     masks,
@@ -20,6 +20,9 @@ from cell_cases import (
     ours,
     outputs_and_gradients,
     random_weights,
+    reference_cell,
+    reference_layer,
+    reference_loop,
     references,
     sequences,
     states,
@@ -49,7 +52,7 @@ CONDITIONS = {
 
 # Activations and biases say nothing new about masks, directions and states; so not all of it is tried with each.
 FEW = "plain", "a row without a step", "backwards, masked", "initial state"
-TRIED = [(case, condition) for case in ALL for condition in CONDITIONS if case in MAIN or condition in FEW]
+TRIED = [(case, condition) for case in ALL for condition in CONDITIONS if case in CELLS or condition in FEW]
 
 
 def measure(layer, case, mask, length, with_state):
@@ -82,7 +85,7 @@ def test_returned_states_stand_in_the_documented_order(case):
 
 @pytest.mark.parametrize("case", ALL)
 def test_stateful(case):
-    """Two batches in a row, then a reset: the same as the built-in layer, and the same as one long sequence."""
+    """Two batches in a row, then a reset: the same as the reference layer, and the same as one long sequence."""
     x = sequences()
     results = {}
     for name, make in {"ours": ours, **references()}.items():
@@ -104,7 +107,7 @@ def test_stateful(case):
 @pytest.mark.parametrize("merge_mode", ["concat", None])
 @pytest.mark.parametrize("case", ALL)
 def test_bidirectional(case, merge_mode):
-    """Outputs, then the forward states, then the backward ones, as with the built-in layer."""
+    """Outputs, then the forward states, then the backward ones, as with the reference layer."""
     results = {}
     for name, make in {"ours": ours, **references()}.items():
         layer = make(case, return_sequences=True, return_state=True)
@@ -116,26 +119,26 @@ def test_bidirectional(case, merge_mode):
 
 @pytest.mark.parametrize("case", ALL)
 def test_stacked_cells(case):
-    """Two cells in one loop, against two built-in cells in one loop and two built-in layers in a row."""
+    """Two cells in one loop, against two reference cells in one loop and two reference layers in a row."""
     options = {"return_sequences": True, "return_state": True}
     results = {}
-    for name, make in {"ours": our_cell, "built-in cells": built_in_cell}.items():
+    for name, make in {"ours": our_cell, "reference": reference_cell}.items():
         around = container if make is our_cell else keras.layers.RNN
         layer = around([make(case, 3), make(case, 2)], **options)
         results[name] = measure(layer, case, "holes", LENGTH, False)
-    assert_same(results["ours"], results["built-in cells"], "built-in cells")
+    assert_same(results["ours"], results["reference"], "two reference cells")
 
     inputs = keras.Input((LENGTH, FEATURES))
     mask = keras.Input((LENGTH,), dtype="bool")
-    first, *first_states = built_in_layer(case, 3, **options)(inputs, mask=mask)
-    second, *second_states = built_in_layer(case, 2, **options)(first, mask=mask)
+    first, *first_states = reference_layer(case, 3, **options)(inputs, mask=mask)
+    second, *second_states = reference_layer(case, 2, **options)(first, mask=mask)
     twins = random_weights(keras.Model([inputs, mask], [second, *first_states, *second_states]))
     for i, (a, b) in enumerate(zip(results["ours"][0], twins([sequences(), masks("holes")]))):
-        close(a, b, 1e-5, f"output {i} against two built-in layers")
+        close(a, b, 1e-5, f"output {i} against two reference layers")
 
 
 @pytest.mark.parametrize("kind", ["right", "a full row"])
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", CELLS)
 def test_masked_steps_are_skipped(case, kind):
     """What stands under the mask changes nothing: no output, no gradient, and none flows into it."""
     mask = masks(kind)
@@ -158,7 +161,7 @@ POLICIES = {
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", CELLS)
 def test_dtype_policies(case, policy):
     compute, variable, tolerance = POLICIES[policy]
     rest = ("holes", LENGTH, False)
@@ -177,12 +180,12 @@ def test_dtype_policies(case, policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", CELLS)
 def test_a_state_in_float32_is_taken_under_every_policy(case, policy):
     keras.config.set_dtype_policy(policy)
     compute, _, tolerance = POLICIES[policy]
     options = {"return_state": True}
     result = measure(ours(case, **options), case, None, LENGTH, True)
     assert {y.dtype.name for y in result[0]} == {compute}
-    reference = measure(built_in_loop(case, **options), case, None, LENGTH, True)
-    assert_same(result, reference, "built-in", tolerance, tolerance)
+    reference = measure(reference_loop(case, **options), case, None, LENGTH, True)
+    assert_same(result, reference, "keras.layers.RNN", tolerance, tolerance)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from cell_cases import MAIN, close, container, our_cell
+from cell_cases import CELLS, WITH_TWIN, close, container, our_cell, ours, random_weights, sequences
 
 pytestmark = pytest.mark.usefixtures("container")
 
@@ -56,12 +56,12 @@ def assert_one_mask(masks):
 
 
 @pytest.mark.parametrize("options", [{}, {"unroll": True}, {"go_backwards": True}, {"stateful": True}])
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_one_input_mask_a_sequence(case, options):
     assert_one_mask(input_masks(layer_of(case, **options)))
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_one_recurrent_mask_a_sequence(case):
     """With no input, h_t is h_0 times the mask to the power t."""
     layer = layer_of(case, 1.0, {"recurrent_dropout": 0.5})
@@ -70,7 +70,7 @@ def test_one_recurrent_mask_a_sequence(case):
     close(h, np.cumprod(np.repeat(h[:, :1], 5, 1), 1), 1e-6, "powers of the first mask")
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_recurrent_mask_is_independent_of_the_input_mask(case):
     """h_1 is x_1 = 1 times one mask plus h_0 = 10 times the other: 0, 2, 20 or 22, each a quarter of the time."""
     layer = layer_of(case, 1.0)
@@ -81,7 +81,7 @@ def test_recurrent_mask_is_independent_of_the_input_mask(case):
     close(counts / h.size, [0.25] * 4, 0.05, "shares")
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_the_next_call_draws_new_masks(case):
     layer = layer_of(case)
     first, second = input_masks(layer), input_masks(layer)
@@ -99,7 +99,7 @@ def code_of_masks(_, h):
 
 
 @pytest.mark.parametrize("jit", [True, False])
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_masks_in_a_compiled_train_step(case, jit):
     """One mask a sequence and a new one each step there too, with a learning rate of 0: no weight moves it on."""
     model = keras.Sequential([keras.Input((5, SIZE)), layer_of(case)])
@@ -113,7 +113,7 @@ def test_masks_in_a_compiled_train_step(case, jit):
     assert len({float(step["code_of_masks"]) for step in steps}) == 4
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_masks_of_a_stateful_layer_change_with_the_weights(case):
     """No call asks for an initial state there, so the weights decide: the masks are new when the weights are.
 
@@ -128,7 +128,7 @@ def test_masks_of_a_stateful_layer_change_with_the_weights(case):
     assert set(np.unique(third.round(2))) == {0, 2}
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_masks_with_a_given_initial_state_change_with_the_weights(case):
     layer = layer_of(case)
     state = initial(layer, 0)
@@ -138,7 +138,7 @@ def test_masks_with_a_given_initial_state_change_with_the_weights(case):
     assert (np.abs(input_masks(layer, initial_state=state) - first) > 1).any()
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_masks_of_a_stateful_layer_in_a_jit_compiled_fit(case):
     """A tiny step of the optimizer is enough to draw new masks."""
     model = keras.Sequential([keras.Input(batch_shape=(8, 5, SIZE)), layer_of(case, 0.01, stateful=True)])
@@ -150,7 +150,7 @@ def test_masks_of_a_stateful_layer_in_a_jit_compiled_fit(case):
     assert len({round(code, 4) for code in codes}) == 4
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_off_at_inference(case):
     layer, plain = layer_of(case, 0.5), layer_of(case, 0.5, {})
     np.testing.assert_array_equal(layer(ones()), plain(ones()))
@@ -163,7 +163,7 @@ def test_off_at_inference(case):
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16", "float64"])
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_keep_rate_and_scale(case, policy):
     """A quarter of the inputs is dropped and the rest grows by as much; 19 200 draws are 0.003 apart, one in three."""
     keras.config.set_dtype_policy(policy)
@@ -177,7 +177,7 @@ def test_keep_rate_and_scale(case, policy):
         assert np.abs(means - 0.25).max() < 6.5 * np.sqrt(0.1875 * draws.shape[axis] / draws.size), f"axis {axis}"
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_a_seed_repeats_the_masks(case):
     draws = {}
     for name, seed in [("a", 3), ("b", 3), ("other", 4)]:
@@ -192,7 +192,7 @@ def test_a_seed_repeats_the_masks(case):
     np.testing.assert_array_equal(draws["c"], draws["d"])
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_directions_have_different_masks(case):
     layer = keras.layers.Bidirectional(layer_of(case), merge_mode=None)
     layer.build((8, 5, SIZE))
@@ -204,7 +204,7 @@ def test_directions_have_different_masks(case):
     assert (forward != backward).any()
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", WITH_TWIN)
 def test_stacked_cells_have_different_masks(case):
     """The product of two independent masks keeps a quarter, that of a mask with itself half."""
     layer = container([cell_of(case, **RATES) for _ in range(2)], return_sequences=True)
@@ -212,3 +212,26 @@ def test_stacked_cells_have_different_masks(case):
     np.testing.assert_array_equal(product, np.repeat(product[:, :1], 5, 1))
     assert set(np.unique(product)) == {0, 4}
     assert abs((product != 0).mean() - 0.25) < 0.05
+
+
+@pytest.mark.parametrize("case", CELLS)
+def test_any_cell_drops_an_input_at_all_timesteps_or_at_none(case):
+    """The outputs for an input of 1 are those for 2 or those for 0."""
+    layer = ours(case, cell={"dropout": 0.5, "bias_initializer": "ones"}, return_sequences=True)
+    x = np.ones((64, 6, 1), "float32")
+    layer.build(x.shape)
+    random_weights(layer)
+    doubled, dropped, trained = (np.asarray(y) for y in (layer(2 * x), layer(0 * x), layer(x, training=True)))
+    is_doubled, is_dropped = (np.abs(trained - y).max((1, 2)) < 1e-5 for y in (doubled, dropped))
+    assert (is_doubled | is_dropped).all()
+    assert is_doubled.any() and is_dropped.any()
+
+
+@pytest.mark.parametrize("case", CELLS)
+def test_any_cell_drops_states_in_training_only(case):
+    layer, plain = ours(case, cell={"recurrent_dropout": 0.5}), ours(case)
+    for each in (layer, plain):
+        each.build(sequences().shape)
+        random_weights(each)
+    np.testing.assert_array_equal(layer(sequences()), plain(sequences()))
+    assert np.abs(np.asarray(layer(sequences(), training=True)) - plain(sequences())).max() > 1e-3

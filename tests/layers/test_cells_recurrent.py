@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from cell_cases import MAIN, assert_same, masks, our_cell, outputs_and_gradients, random_weights, sequences
+from cell_cases import CELLS, assert_same, masks, our_cell, outputs_and_gradients, random_weights, sequences
 
 import layers
 from layers import recurrent_tensorflow
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", CELLS)
 def test_inference_is_differentiable_too(case):
     """As for a saliency map: with training off, nothing is kept on the way forward."""
     x, mask = sequences(), masks("holes")
@@ -20,6 +20,19 @@ def test_inference_is_differentiable_too(case):
         layer.build(x.shape)
         random_weights(layer)
         results.append(tf.function(lambda: outputs_and_gradients(layer, x, mask=mask), autograph=False)())
+    assert_same(*results, "keras.layers.RNN")
+    assert all(np.abs(gradient).max() > 0 for gradient in results[0][1].values())
+
+
+def test_different_cells_stacked_in_both_directions():
+    results = []
+    for container in (layers.RNN, keras.layers.RNN):
+        cells = [our_cell(case) for case in ("simple", "peephole", "minimal", "own")]
+        layer = keras.layers.Bidirectional(container(cells, return_sequences=True))
+        layer.build(sequences().shape)
+        random_weights(layer)
+        measure = lambda: outputs_and_gradients(layer, sequences(), mask=masks("holes"))
+        results.append(tf.function(measure, autograph=False)())
     assert_same(*results, "keras.layers.RNN")
 
 
@@ -31,7 +44,7 @@ def fast(monkeypatch):
     return runs
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", CELLS)
 def test_fast_path_runs(case, fast):
     layer = layers.RNN(our_cell(case))
     layer(sequences())

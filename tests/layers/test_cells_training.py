@@ -11,25 +11,28 @@ import numpy as np
 import pytest
 from cell_cases import (
     ALL,
+    ALL_WITH_TWIN,
     BATCH,
+    CELLS,
     FEATURES,
     LENGTH,
-    MAIN,
-    built_in_cell,
-    built_in_layer,
-    built_in_loop,
+    WITH_TWIN,
     close,
     container,
     masks,
     our_cell,
     ours,
     random_weights,
+    reference_cell,
+    reference_layer,
+    reference_loop,
     sequences,
 )
 
 pytestmark = pytest.mark.usefixtures("container")
-ROOT = pathlib.Path(__file__).parents[2]
-WRAPPINGS = [*((case, "plain") for case in ALL), *((c, w) for c in MAIN for w in ("bidirectional", "stacked"))]
+HERE = pathlib.Path(__file__).parent
+PYTHONPATH = os.pathsep.join(map(str, (HERE.parents[1], HERE)))
+WRAPPINGS = [*((case, "plain") for case in ALL), *((c, w) for c in CELLS for w in ("bidirectional", "stacked"))]
 
 
 def model_of(layer, length=LENGTH, compile=None):
@@ -46,35 +49,35 @@ def padded(batch=BATCH, length=LENGTH, seed=1):
     return x, x.sum((1, 2))[:, None]
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", CELLS)
 def test_train_on_batch_with_and_without_jit(case):
-    """One train step in each mode leaves the weights that the built-in layer has after it."""
+    """One train step in each mode leaves the weights that the reference layer has after it."""
     batch = padded()
     trained = {}
-    for name, make, jit in [("jit", ours, True), ("graph", ours, False), ("built-in", built_in_layer, False)]:
+    for name, make, jit in [("jit", ours, True), ("graph", ours, False), ("reference", reference_layer, False)]:
         model = model_of(make(case), compile={"jit_compile": jit})
         loss = model.train_on_batch(*batch)
         trained[name] = [loss, *model.get_weights()]
-    for i in range(len(trained["built-in"])):
-        close(trained["jit"][i], trained["built-in"][i], 1e-5, f"weight {i}, jit")
-        close(trained["graph"][i], trained["built-in"][i], 1e-5, f"weight {i}, graph")
+    for i in range(len(trained["reference"])):
+        close(trained["jit"][i], trained["reference"][i], 1e-5, f"weight {i}, jit")
+        close(trained["graph"][i], trained["reference"][i], 1e-5, f"weight {i}, graph")
 
 
-@pytest.mark.parametrize("case", MAIN)
-def test_four_epochs_have_the_loss_curve_of_the_built_in_layer(case):
+@pytest.mark.parametrize("case", CELLS)
+def test_four_epochs_have_the_loss_curve_of_the_reference_layer(case):
     x, y = padded(12)
     curves = {}
-    for make in (ours, built_in_layer):
+    for make in (ours, reference_layer):
         model = model_of(make(case), compile={"jit_compile": False, "optimizer": keras.optimizers.Adam(0.05)})
         curves[make] = model.fit(x, y, batch_size=4, epochs=4, shuffle=False, verbose=0).history["loss"]
     assert curves[ours][3] < curves[ours][0]
-    close(curves[ours], curves[built_in_layer], 1e-4, "loss curve")
+    close(curves[ours], curves[reference_layer], 1e-4, "loss curve")
 
 
-@pytest.mark.parametrize("case", MAIN)
+@pytest.mark.parametrize("case", CELLS)
 def test_any_batch_and_length(case):
     """One model, two batch sizes and two lengths, in a compiled graph."""
-    models = [model_of(make(case, return_sequences=True), None) for make in (ours, built_in_layer)]
+    models = [model_of(make(case, return_sequences=True), None) for make in (ours, reference_layer)]
     for batch, length in [(5, 3), (2, 6)]:
         x, _ = padded(batch, length)
         mine, theirs = (model.predict(x, verbose=0) for model in models)
@@ -99,12 +102,12 @@ def reloaded(tmp_path_factory):
         model.save(folder / f"{case}.{wrapping}.keras")
     np.save(folder / "x.npy", padded()[0])
     script = """
-        import glob, keras, layers, numpy as np
+        import glob, keras, cell_cases, numpy as np  # all classes of cells
         x = np.load("x.npy")
         np.savez("after.npz", **{p[:-6]: keras.models.load_model(p).predict_on_batch(x) for p in glob.glob("*.keras")})
     """
     lines = "\n".join(line.strip() for line in script.splitlines())
-    subprocess.run([sys.executable, "-c", lines], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+    subprocess.run([sys.executable, "-c", lines], cwd=folder, env=os.environ | {"PYTHONPATH": PYTHONPATH}, check=True)
     return before, np.load(folder / "after.npz")
 
 
@@ -117,7 +120,7 @@ def test_saved_and_loaded_in_a_fresh_process(case, wrapping, reloaded):
 @pytest.mark.parametrize("case", ALL)
 def test_weight_files_move_both_ways(case, tmp_path):
     x, _ = padded()
-    for source, target in [(built_in_loop, ours), (ours, built_in_loop)]:
+    for source, target in [(reference_loop, ours), (ours, reference_loop)]:
         model, twin = model_of(source(case)), model_of(target(case))
         random_weights(twin, seed=9)
         model.save_weights(tmp_path / "model.weights.h5")
@@ -145,7 +148,7 @@ RICH = {
 @pytest.mark.parametrize("arguments", [{}, RICH], ids=["default", "rich"])
 @pytest.mark.parametrize("case", ALL)
 def test_configs_move_both_ways(case, arguments):
-    mine, theirs = our_cell(case, **arguments), built_in_cell(case, **arguments)
+    mine, theirs = our_cell(case, **arguments), reference_cell(case, **arguments)
     config, their_config = json.loads(json.dumps(mine.get_config())), json.loads(json.dumps(theirs.get_config()))
     for made in (type(mine).from_config(config), type(mine).from_config(theirs.get_config())):
         assert json.loads(json.dumps(made.get_config())) == config | {"name": made.name}
@@ -154,11 +157,12 @@ def test_configs_move_both_ways(case, arguments):
 
 
 @pytest.mark.parametrize("case", ALL)
-def test_initial_weights_losses_and_constraints_are_the_built_in_ones(case):
+def test_initial_weights_losses_and_constraints_are_those_of_the_reference(case):
     """The same initializers draw the same weights; after two steps losses and constrained weights are the same too."""
     arguments = RICH | {"dropout": 0, "recurrent_dropout": 0}
     results = []
-    for make in (ours, built_in_loop):
+    for make in (ours, reference_loop):
+        keras.utils.set_random_seed(1)  # for the initializers of single cells, which RICH does not name
         model = keras.Sequential([keras.Input((LENGTH, FEATURES)), make(case, cell=arguments)])
         model.compile(keras.optimizers.SGD(0.5), "mse", run_eagerly=True)
         initial = model.get_weights()
@@ -174,11 +178,34 @@ def test_initial_weights_losses_and_constraints_are_the_built_in_ones(case):
     assert (np.square(mine[3][0]).sum(0) < 0.2501).all()
 
 
-@pytest.mark.parametrize("case", ALL)
+@pytest.mark.parametrize("case", ALL_WITH_TWIN)
 def test_weight_names_and_first_bias_are_the_built_in_ones(case):
-    mine, theirs = our_cell(case), built_in_cell(case)
+    mine, theirs = our_cell(case), reference_cell(case)
     for cell in (mine, theirs):
         cell.build((None, FEATURES))
     assert [(w.name, w.shape, w.dtype) for w in mine.weights] == [(w.name, w.shape, w.dtype) for w in theirs.weights]
     for a, b in zip(mine.get_weights()[2:], theirs.get_weights()[2:]):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", WITH_TWIN)
+def test_seeds_that_are_not_given_are_drawn_in_the_order_of_the_built_in_cell(case):
+    made = []
+    for make in (our_cell, reference_cell):
+        keras.utils.set_random_seed(3)
+        cell = make(case)
+        cell.build((None, FEATURES))
+        made.append([*cell.get_weights(), keras.ops.convert_to_numpy(cell.seed_generator.state)])
+    for mine, theirs in zip(*made, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("case", CELLS)
+def test_trained_in_mixed_precision_with_dropout(case):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    layer = ours(case, 8, cell={"dropout": 0.2, "recurrent_dropout": 0.2})
+    model = keras.Sequential([keras.Input((None, FEATURES)), layer, keras.layers.Dense(1, dtype="float32")])
+    model.compile(keras.optimizers.Adam(0.03), "mse")
+    x = sequences(64)
+    losses = model.fit(x, x.mean((1, 2))[:, None], epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]

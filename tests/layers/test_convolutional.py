@@ -1,6 +1,6 @@
 """Recurrent cells on maps, against keras.layers.ConvLSTM2D and against NumPy.
 
-This file and convolutional.py are complete in themselves: copied side by side, they run anywhere.
+Copied by `python -m layers copy`, this file and convolutional.py need no other file of this project.
 """
 
 import json

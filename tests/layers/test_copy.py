@@ -1,23 +1,32 @@
-"""`python -m layers`: what it lists, and that a copied cell and its test stand on their own."""
+"""`python -m layers`: what it lists, and that a copied cell and its test need no other file of this project."""
 
+import ast
 import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
-import typer.testing
 
 import layers
 import layers.__main__ as command
 
 ROOT = pathlib.Path(layers.__file__).parents[1]
+MODULES = sorted({command.module_of(name) for name in command.CLASSES})
+CELLS = [name for name in command.CLASSES if issubclass(getattr(layers, name), layers.Cell)]
+BASES = ["Cell", "GatedCell", "MemoryCell"]
 
 
-def run(*arguments):
-    result = typer.testing.CliRunner().invoke(command.app, [str(a) for a in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.output
+@pytest.fixture
+def run(capsys):
+    """Runs a command; returns its exit status, and its standard output and error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            command.main([str(a) for a in arguments])
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
 def test_list_from_a_shell():
@@ -26,42 +35,76 @@ def test_list_from_a_shell():
     )
     for name in command.CLASSES:
         what = getattr(layers, name).__doc__.splitlines()[0]
-        assert f"{name}  layers/{command.module_of(name)}.py\n    {what}\n" in ran.stdout
-        assert not name.endswith("Cell") or f"    {what}\n    Equations: " in ran.stdout
+        assert f"{name}  layers/{command.module_of(name)}.py\n    {what}" in ran.stdout
     assert "Hochreiter & Schmidhuber (1997)" in ran.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in command.CLASSES if name.endswith("Cell") and name not in BASES])
+def test_every_cell_is_listed_with_its_source(name, run):
+    code, listed, _ = run("list")
+    assert code == 0
+    entry = listed.partition(f"{name}  layers/")[2]
+    assert entry.splitlines()[2].startswith("    Equations: ")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Somebody's project, with every cell copied into a folder that was not there, and what the command said."""
+    """Somebody's project, with everything copied into a folder that did not exist, and what the command printed."""
     folder = tmp_path_factory.mktemp("project") / "nets" / "cells"
-    code, said = run("copy", *command.CLASSES, folder)
-    assert code == 0, said
-    return folder, said
+    ran = subprocess.run(
+        [sys.executable, "-m", "layers", "copy", *command.CLASSES, folder],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert ran.returncode == 0, ran.stderr
+    return folder, ran.stdout
 
 
-def test_what_is_written_and_said(project):
-    folder, said = project
+def test_what_is_written_and_printed(project):
+    folder, printed = project
     files = sorted(path.name for path in folder.iterdir())
-    modules = sorted({command.module_of(name) for name in command.CLASSES})
-    more = ["recurrent_tensorflow.py"]
-    assert files == sorted([f"{m}.py" for m in modules] + [f"test_{m}.py" for m in modules] + more)
+    assert files == sorted(
+        [f"{m}.py" for m in MODULES] + [f"test_{m}.py" for m in MODULES] + ["recurrent_tensorflow.py"]
+    )
     for file in files:
-        assert f"wrote {folder / file}\n" in said
-    for name, module in zip(command.CLASSES, map(command.module_of, command.CLASSES)):
-        assert f"from {module} import {name}" in said
-        assert (folder / f"{module}.py").read_text() == (ROOT / "layers" / f"{module}.py").read_text()
-        assert "from layers" not in (folder / f"test_{module}.py").read_text()
+        assert f"wrote {folder / file}\n" in printed
+    for name in command.CLASSES:
+        assert f"from {command.module_of(name)} import {name}" in printed
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in map(command.module_of, CELLS)])
+def test_a_layer_that_is_no_cell_is_copied_as_it_stands(module, project):
+    assert (project[0] / f"{module}.py").read_text() == (ROOT / "layers" / f"{module}.py").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if name not in BASES])
+def test_a_copied_cell_is_one_file_that_imports_keras_alone(name, project):
+    text = (project[0] / f"{command.module_of(name)}.py").read_text()
+    tree = ast.parse(text)
+    imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert imports == ["import keras", "from keras import constraints, initializers, ops, regularizers"]
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
+    assert classes == [
+        cls.__name__ for cls in reversed(getattr(layers, name).__mro__) if cls.__name__ in [*BASES, name]
+    ]
+
+
+def test_copied_cells_are_formatted(project):
+    pytest.importorskip("ruff")
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", "--line-length", "120", project[0]]
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_copied_tests_pass_without_this_repository(project):
-    folder, said = project
+    folder, printed = project
     path = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and pathlib.Path(p).resolve() != ROOT]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     # Where the repository is installed for editing, `layers` is found all the same: a module of that name hides it.
     (folder / "layers.py").write_text("raise ImportError('the copy must not import the repository')\n")
-    tests = said.splitlines()[-1].partition("-m pytest ")[2].split()
-    assert len(tests) == len({command.module_of(name) for name in command.CLASSES})
+    tests = printed.splitlines()[-1].partition("-m pytest ")[2].split()
+    assert len(tests) == len(MODULES)
     one = ["test_gru_cell.py", "-k", "worked"]  # a part of one is run, which takes seconds; all are imported
     for arguments in (["--collect-only", *tests], one):
         ran = subprocess.run(
@@ -76,12 +119,12 @@ def test_copied_tests_pass_without_this_repository(project):
 
 
 @pytest.mark.parametrize("file", ["lstm_cell.py", "test_lstm_cell.py"])
-def test_nothing_is_overwritten(tmp_path, file):
+def test_files_are_replaced_with_force_only(tmp_path, file, run):
     (tmp_path / file).write_text("mine")
-    code, said = run("copy", "GRUCell", "LSTMCell", tmp_path)
+    code, _, error = run("copy", "GRUCell", "LSTMCell", tmp_path)
     assert code == 2
-    assert str(tmp_path / file) in said.replace("\n", "")
-    assert "--force" in said
+    assert str(tmp_path / file) in error
+    assert "--force" in error
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {file: "mine"}
 
     assert run("copy", "LSTMCell", tmp_path, "--force")[0] == 0
@@ -89,27 +132,60 @@ def test_nothing_is_overwritten(tmp_path, file):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_unknown_name(tmp_path):
-    code, said = run("copy", "GRUCell", "LSTM", tmp_path / "new")
+@pytest.mark.parametrize("target", ["mine.py", "missing.py"])
+def test_a_symbolic_link_is_replaced_with_force_only_and_never_followed(tmp_path, target, run):
+    (tmp_path / "mine.py").write_text("mine")
+    link = tmp_path / "cells" / "lstm_cell.py"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / target)
+    assert run("copy", "LSTMCell", link.parent)[0] == 2
+    assert link.is_symlink() and not (tmp_path / "missing.py").exists()
+
+    assert run("copy", "LSTMCell", link.parent, "--force")[0] == 0
+    assert not link.is_symlink() and "class LSTMCell" in link.read_text()
+    assert (tmp_path / "mine.py").read_text() == "mine" and not (tmp_path / "missing.py").exists()
+
+
+def test_a_failure_while_writing_leaves_the_old_file(tmp_path, monkeypatch, run):
+    (tmp_path / "lstm_cell.py").write_text("mine")
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", fail)
+    code, _, error = run("copy", "LSTMCell", tmp_path, "--force")
+    assert (code, error) == (2, "error: The file cannot be written. Received: no space left\n")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"lstm_cell.py": "mine"}
+
+
+def test_unknown_name(tmp_path, run):
+    code, _, error = run("copy", "GRUCell", "LSTM", tmp_path / "new")
     assert code == 2
-    assert "Received: LSTM" in said
-    assert all(name in said for name in command.CLASSES)
+    assert error.startswith("error: ") and error.endswith("Received: LSTM\n")
+    assert all(name in error for name in command.CLASSES)
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("place", ["notes.txt", "notes.txt/cells"])
-def test_the_destination_is_a_file(tmp_path, place):
+def test_the_destination_is_a_file(tmp_path, place, run):
     (tmp_path / "notes.txt").write_text("mine")
-    code, said = run("copy", "GRUCell", tmp_path / place)
+    code, _, error = run("copy", "GRUCell", tmp_path / place)
     assert code == 2
-    assert "must be a folder" in said
+    assert "must be a folder" in error
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("arguments", [["LSTMCell"], ["LSTMCell", "GRUCell"], ["folder"]])
-def test_no_folder_or_no_name(arguments, tmp_path, monkeypatch):
+@pytest.mark.parametrize("arguments", [[], ["LSTMCell"], ["LSTMCell", "GRUCell"], ["folder"]])
+def test_no_folder_or_no_name(arguments, tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
-    code, said = run("copy", *arguments)
+    code, _, error = run("copy", *arguments)
     assert code == 2
-    assert "and then a folder" in said
+    assert "and then a folder" in error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["copy", "--frce", "LSTMCell", "x"]])
+def test_other_errors_are_one_line_too(arguments, run):
+    code, _, error = run(*arguments)
+    assert code == 2
+    assert error.startswith("error: ") and error.count("\n") == 1

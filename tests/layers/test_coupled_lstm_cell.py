@@ -1,6 +1,6 @@
 """The long short-term memory cell with one gate for input and forgetting, against NumPy.
 
-This file and coupled_lstm_cell.py are complete in themselves: copied side by side, they run anywhere.
+Copied by `python -m layers copy`, this file and coupled_lstm_cell.py need no other file of this project.
 """
 
 import os

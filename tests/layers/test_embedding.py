@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from layers import Embedding
+from layers import Embedding, TiedEmbedding
 
 
 def largest_step(layer, optimizer, tokens):
@@ -59,3 +59,43 @@ def test_quantized_as_the_built_in_layer():
     model.quantize("int8")
     assert model.layers[0].dtype_policy.name.startswith("int8")
     np.testing.assert_allclose(model(tokens), before, atol=0.01)
+
+
+# ---------------------------------------------------------------------------------------------------------- tied
+
+
+def tied_network():
+    """From tokens to the logits of the next ones, through one matrix."""
+    tokens, layer = keras.Input((None,), dtype="int32"), TiedEmbedding(5, 4, name="tied")
+    return keras.Model(tokens, layer(keras.ops.tanh(layer(tokens)), reverse=True))
+
+
+def test_a_tied_embedding_uses_one_matrix_for_vectors_and_logits():
+    rng, tokens = np.random.default_rng(0), np.array([[3, 1], [2, 0]])
+    model = tied_network()
+    matrix, bias = (rng.normal(size=w.shape).astype("float32") for w in model.get_weights())
+    model.set_weights([matrix, bias])
+    np.testing.assert_allclose(model.predict(tokens, verbose=0), np.tanh(matrix[tokens]) @ matrix.T + bias, rtol=1e-5)
+    assert model.output_shape == (None, None, 5)
+
+
+def test_a_tied_embedding_is_tied_after_loading_and_cloning(tmp_path):
+    model, tokens = tied_network(), np.array([[3, 1], [2, 0]])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(tokens, verbose=0), model.predict(tokens, verbose=0))
+    for other in (loaded, keras.models.clone_model(model)):
+        assert [tuple(w.shape) for w in other.weights] == [(5, 4), (5,)]
+
+
+def test_adam_moves_a_repeated_token_of_a_tied_embedding_as_any_other():
+    layer = TiedEmbedding(3, 2)
+    layer.build()
+    layer.set_weights([np.zeros((3, 2)), np.zeros(3)])
+    assert largest_step(layer, keras.optimizers.Adam(0.1), [[1, 1]]) == pytest.approx(0.1, abs=1e-4)
+
+
+def test_a_tied_embedding_in_mixed_precision():
+    layer = TiedEmbedding(5, 4, dtype="mixed_bfloat16")
+    logits = layer(layer(np.array([[1, 2]])), reverse=True)
+    assert keras.backend.standardize_dtype(logits.dtype) == "bfloat16"

@@ -1,6 +1,6 @@
 """The gated recurrent unit, against NumPy and against keras.layers.GRU.
 
-This file and gru_cell.py are complete in themselves: copied side by side, they run anywhere.
+Copied by `python -m layers copy`, this file and gru_cell.py need no other file of this project.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The long short-term memory cell, against NumPy and against keras.layers.LSTM.
 
-This file and lstm_cell.py are complete in themselves: copied side by side, they run anywhere.
+Copied by `python -m layers copy`, this file and lstm_cell.py need no other file of this project.
 """
 
 import os

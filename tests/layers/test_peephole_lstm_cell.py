@@ -1,6 +1,6 @@
 """The long short-term memory cell with peepholes, against NumPy.
 
-This file and peephole_lstm_cell.py are complete in themselves: copied side by side, they run anywhere.
+Copied by `python -m layers copy`, this file and peephole_lstm_cell.py need no other file of this project.
 """
 
 import os
@@ -82,6 +82,16 @@ def test_the_forget_gate_starts_open():
     cell.build((None, 4))
     np.testing.assert_array_equal(np.split(np.array(cell.bias), 4)[1], [1, 1, 1])
     assert np.sum(cell.bias) == 3
+
+
+def test_initializers_draw_their_seeds_in_the_order_of_the_weights():
+    keras.utils.set_random_seed(3)
+    cell = PeepholeLSTMCell(3)
+    cell.build((None, 4))
+    keras.utils.set_random_seed(3)
+    initializers = [keras.initializers.get(name) for name in ("glorot_uniform", "orthogonal", "glorot_uniform")]
+    for initializer, weight in zip(initializers, cell.get_weights()):
+        np.testing.assert_array_equal(initializer(weight.shape), weight)
 
 
 def test_without_peepholes_it_is_the_plain_cell(layer):

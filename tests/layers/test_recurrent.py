@@ -27,10 +27,10 @@ class OddCell(keras.layers.Layer):
         for name, shape in shapes.items():
             setattr(self, name, self.add_weight(name=name, shape=shape))
 
-    def project(self, x):
+    def project_input(self, x):
         return ops.tanh(ops.matmul(x, self.w))
 
-    def recur(self, h):
+    def project_state(self, h):
         return ops.matmul(h * self.gain, self.u) + ops.concatenate([self.gain] * 3)
 
     def step(self, wx, uh, states):
@@ -43,7 +43,7 @@ class OddCell(keras.layers.Layer):
         return super().get_config() | {"units": self.units}
 
     def call(self, inputs, states):
-        states = self.step(self.project(inputs), self.recur(states[0]), states)
+        states = self.step(self.project_input(inputs), self.project_state(states[0]), states)
         return states[0], states
 
 
@@ -53,7 +53,7 @@ MASKS = {
 }
 
 
-def results(container, mask, lengths=[6], dynamic=False, **options):
+def results(container, mask, lengths=(6,), dynamic=False, **options):
     """Outputs, states, and the gradients of a random mix of them for the inputs, initial states and weights.
 
     One list of them for each of the lengths, all from one graph.

@@ -311,10 +311,10 @@ class NestedStates(keras.layers.Layer):
 
     state_size, output_size = [UNITS, [UNITS, UNITS]], UNITS
 
-    def project(self, x):
+    def project_input(self, x):
         return x
 
-    def recur(self, h):
+    def project_state(self, h):
         return 0.5 * h
 
     def step(self, wx, uh, states):
@@ -322,7 +322,7 @@ class NestedStates(keras.layers.Layer):
         return [tf.tanh(wx + uh + b), [h, a]]
 
     def call(self, inputs, states):
-        new = self.step(self.project(inputs), self.recur(states[0]), states)
+        new = self.step(self.project_input(inputs), self.project_state(states[0]), states)
         return new[0], new
 
     def get_initial_state(self, batch_size=None):

@@ -1,6 +1,6 @@
 """The simple recurrent cell, against NumPy and against keras.layers.SimpleRNN.
 
-This file and simple_rnn_cell.py are complete in themselves: copied side by side, they run anywhere.
+Copied by `python -m layers copy`, this file and simple_rnn_cell.py need no other file of this project.
 """
 
 import os

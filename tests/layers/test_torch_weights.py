@@ -1,4 +1,4 @@
-"""layers.from_torch: the layers compute what the module did, by PyTorch's documented equations and by PyTorch itself."""
+"""layers.from_torch: the layers compute what the module does, by PyTorch's documented equations and by PyTorch."""
 
 import keras
 import numpy as np

@@ -1,6 +1,6 @@
 """Traces beside the equations: gates and states of every cell, masked, in both directions, and in whole models.
 
-This file and trace.py stand together; the cells are the project's.
+The cells are those of this project.
 """
 
 import keras
