@@ -1,16 +1,18 @@
 # make stocks          train the stock price recipe on the real S&P 500 that comes along, and report (about two minutes)
 # make test            run every test on TensorFlow
 # make test-backends   run the tests on JAX and on PyTorch
-# Each makes a virtual environment first, once: .venv, and .venv-backends for the last.
+# make lint            check layout and style of the code with ruff
+# make results         put the tables of results/ into README.md and docs/
+# Each makes a virtual environment first, once: .venv, and .venv-backends for test-backends.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 BACKENDS = $(VENV)-backends
-BACKEND_TESTS = test_backends.py test_torch_weights.py test_attention.py::test_against_numpy
+LAYER_TESTS = test_backends.py test_torch_weights.py test_attention.py::test_against_numpy
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help python install stocks test test-backends results
+.PHONY: help python install stocks test test-backends lint results
 
 help:
 	@sed -n '/^$$/q; s/^# //p' Makefile
@@ -24,10 +26,13 @@ $(VENV)/installed: setup.cfg pyproject.toml | python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-# Without TensorFlow, which all other tests run on
 $(BACKENDS)/installed: tests/backends.txt | python
 	$(PYTHON) -m venv $(BACKENDS)
 	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/backends.txt
+	@touch $@
+
+$(BACKENDS)/installed-recipes: setup.cfg pyproject.toml $(BACKENDS)/installed
+	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 install: $(VENV)/installed
@@ -38,13 +43,19 @@ stocks: install
 test: install
 	$(BIN)/python -m pytest
 
+# The layers are tested where there is no TensorFlow; the recipes need it, for their input pipelines.
 # JAX spends most of its time on compiling, half of that on optimizations that make no difference to these tests.
 test-backends: $(BACKENDS)/installed
 	for backend in torch jax; do \
 	  KERAS_BACKEND=$$backend JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
-	    $(BACKENDS)/bin/python -m pytest --noconftest $(addprefix tests/layers/,$(BACKEND_TESTS)) || exit 1; \
+	    $(BACKENDS)/bin/python -m pytest --noconftest $(addprefix tests/layers/,$(LAYER_TESTS)) || exit 1; \
 	done
+	$(MAKE) $(BACKENDS)/installed-recipes
+	$(BACKENDS)/bin/python -m pytest tests/recipes/on_each_backend.py
 
-# README's table of results, from the files in results/
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
 results: install
-	$(BIN)/python recipes/results.py
+	$(BIN)/python benchmarks/tables.py

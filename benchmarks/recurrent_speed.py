@@ -1,22 +1,23 @@
-"""How fast recurrent layers are on this machine's CPU: layers.RNN beside what else a Keras user could take.
+"""Speed of recurrent layers on this machine's CPU: layers.RNN beside the other layers a Keras user could take.
 
     python benchmarks/recurrent_speed.py                             everything, about 45 minutes on two cores
     python benchmarks/recurrent_speed.py --cells lstm --sizes s20,m  a part of it
 
 training    one step: forward, mean squared error of the last output, backward, Adam, in one tf.function
-fit         the same as model.fit does it: train_on_batch of a compiled model, with jit_compile="auto"
+fit         the same step in model.fit: train_on_batch of a compiled model, with jit_compile="auto"
 inference   one forward call
-first_step  the first training step, which traces and, where everything is compiled at once, compiles
+first_step  the first training step, which includes tracing and, where everything is compiled at once, compiling
 batch_sizes one training step with each batch size from 1 to 32, in one graph, tracing included
 lengths     the same with each length from 1 to 100
-memory      growth of a process's peak memory from before the layer is built to after three training steps
-memory_end  the same, to the end of all
+memory      growth of the process's peak memory from before the layer is built to after three training steps
+memory_end  the same until the end of all measurements
 
-The last five are measured once. Training, fit and inference are timed after 1.5 seconds of them, when layers.RNN has
-compiled its loop. The sizes a to d are no powers of two, and nothing was tuned on them. Each contender has its own process, alone while it works. They are timed in turns, once a round; a ratio is the median
-over rounds of its time to that of the built-in layer in the same round, so below 1 is faster. The limit is the time of
-2 · batch · timesteps · (features + units) · gates · units operations, three times as many in training, at the best
-rate of a 1024³ float32 tf.matmul in the same run.
+The last five are measured once. Training, fit and inference are timed after they have run for 1.5 seconds, when
+layers.RNN has compiled its loop. The sizes a to d are not powers of two, and nothing was tuned on them. Each contender
+runs in a process of its own, and only one works at a time. They take turns, once a round; a ratio is the median over
+the rounds of a contender's time to that of the built-in layer in the same round, so below 1 is faster. The limit is the
+time of 2 · batch · timesteps · (features + units) · gates · units operations, three times as many in training, at the
+best rate of a 1024³ float32 tf.matmul in the same run.
 """
 
 import contextlib
@@ -38,16 +39,17 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # our layers/, whatever else of that name is installed
+sys.path.insert(0, str(ROOT))  # the project's packages, before others of the same names
 
 Size = namedtuple("Size", "batch timesteps features units masked", defaults=[False])
 SIZES = {
     "s20": Size(32, 50, 1, 20),
     "s64": Size(32, 50, 1, 64),
-    "stock": Size(64, 60, 2, 12),  # the recipe's
+    "stock": Size(64, 60, 2, 12),  # that of stock_prices.py
     "m": Size(64, 200, 128, 128),
     "text": Size(32, 400, 128, 128, masked=True),
     "x": Size(64, 20, 256, 256, masked=True),
@@ -70,11 +72,11 @@ TIMED = ["training", "fit", "inference"]
 CHANGING = ["batch_sizes", "lengths"]
 SECONDS = 0.12  # of calls in one timing
 WARM_UP = 1.5  # seconds of calls before the first timing
-process = {}  # in a contender's own process, its calls
+process = {}  # in a contender's process: its calls
 
 
 def contenders(size):
-    """Those that are installed and make sense at a size; a long loop takes minutes to unroll."""
+    """The contenders at a size, of those that are installed. Unrolling a long loop would take minutes."""
     names = [OURS, BASELINE, JITTED, WRAPPED] + [UNROLLED] * (size.timesteps <= 60)
     return names + [name for name, module in ((JAX, "jax"), (TORCH, "torch")) if importlib.util.find_spec(module)]
 
@@ -88,7 +90,7 @@ def arrays(size):
 
 
 def keras_calls(contender, cell, size):
-    """What is measured, by name, as functions without arguments."""
+    """The measured calls by name, functions without arguments."""
     import keras
 
     import layers
@@ -102,7 +104,7 @@ def keras_calls(contender, cell, size):
 
     layer = make()
     jit = contender == JITTED
-    layer.supports_jit |= jit  # or else Keras does not jit it, whatever it is told
+    layer.supports_jit |= jit  # otherwise Keras ignores jit_compile
     x, lengths, y = arrays(size)
     mask = np.arange(size.timesteps) < lengths[:, None]
     *inputs, y = [keras.ops.convert_to_tensor(array) for array in ([x, mask, y] if size.masked else [x, y])]
@@ -124,7 +126,7 @@ def keras_calls(contender, cell, size):
 
 
 def each_once(layer, shapes):
-    """One step of back-propagation for each shape, in one graph of TensorFlow."""
+    """One step of back-propagation for each input shape, all in one TensorFlow graph."""
     import tensorflow as tf
 
     layer.build(shapes[0])
@@ -176,7 +178,7 @@ def jax_calls(model, optimizer):
 
 
 def torch_calls(contender, cell, size):
-    """Without the mask: packed sequences are slower."""
+    """The same calls in PyTorch, without the mask: packed sequences are slower."""
     import torch
 
     torch.set_num_threads(os.cpu_count())
@@ -192,18 +194,18 @@ def torch_calls(contender, cell, size):
     return {"training": train, "inference": torch.inference_mode()(lambda: layer(x)[0][:, -1])}
 
 
-def begin(contender, cell, size):
-    """In a contender's own process: import what it needs, which then does not count as its memory."""
+def start(contender, cell, size, warm_up):
+    """In a contender's process: import the packages it needs, so that they do not count as its memory."""
     os.environ["KERAS_BACKEND"] = "jax" if contender == JAX else "tensorflow"
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}  # CPUs are compared, also beside a GPU
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's greetings; errors travel to the parent
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}  # CPUs are compared, even where there is a GPU
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's log; exceptions reach the parent
     make = torch_calls if contender == TORCH else keras_calls
     importlib.import_module("torch" if contender == TORCH else "layers")
-    process.update(make=lambda: make(contender, cell, size), before=peak_memory(), warm=set())
+    process.update(make=lambda: make(contender, cell, size), before=peak_memory(), warm=set(), warm_up=warm_up)
 
 
-def answer(key):
-    """In a contender's own process: a measure's value, in ms or MiB."""
+def value_of(key):
+    """In a contender's process: the value of a measure, in ms or MiB."""
     if key == "first_step":
         process.update(process["make"]())
         return 1000 * timeit.timeit(process["training"], number=1)
@@ -213,51 +215,51 @@ def answer(key):
         timeit.timeit(process["training"], number=2)
     if key in ("memory", "memory_end"):
         return peak_memory() - process["before"]
-    began = time.monotonic()
-    while key not in process["warm"] and time.monotonic() < began + WARM_UP:
+    started = time.monotonic()
+    while key not in process["warm"] and time.monotonic() < started + process["warm_up"]:
         process[key]()
     process["warm"].add(key)
-    once = min(timeit.repeat(process[key], number=1, repeat=2))  # the caches hold others' data, or it compiles first
+    once = min(timeit.repeat(process[key], number=1, repeat=2))  # the first call may compile, or find cold caches
     number = max(1, round(SECONDS / once))
     return 1000 * timeit.timeit(process[key], number=number) / number
 
 
 def peak_memory():
-    """In MiB, on Linux; ru_maxrss would not do: it starts at the parent's, which hides what a child takes."""
+    """Peak memory in MiB, on Linux. ru_maxrss starts at the parent's peak, which would hide that of the child."""
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
-def measure(cell, name, size, rounds):
-    """By measure and contender the values of all rounds, in ms or MiB, and the product's best time."""
+def measure(cell, name, size, rounds, warm_up=WARM_UP):
+    """The values of all rounds by measure and contender, in ms or MiB, and the best time of the matrix product."""
     values, products, spawn = {key: {} for key in UNITS}, [], multiprocessing.get_context("spawn")
 
-    def ask(key, contender):
-        value = workers[contender].submit(answer, key).result()
+    def measure_one(key, contender):
+        value = workers[contender].submit(value_of, key).result()
         values[key].setdefault(contender, []).append(value)
         print(f"{cell} {name} {key} {len(values[key][contender])}: {contender} {value:.4g} {UNITS[key]}", flush=True)
 
     with contextlib.ExitStack() as stack:
         workers = {c: stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for c in contenders(size)}
-        for begun in [worker.submit(begin, contender, cell, size) for contender, worker in workers.items()]:
-            begun.result()  # none is still importing while another is timed
+        for started in [worker.submit(start, contender, cell, size, warm_up) for contender, worker in workers.items()]:
+            started.result()  # no process is still importing while another is timed
         for contender, key in itertools.product(workers, ["first_step", "memory"]):
-            ask(key, contender)
+            measure_one(key, contender)
         for i in range(rounds):
-            products.append(workers[BASELINE].submit(answer, "product").result())
+            products.append(workers[BASELINE].submit(value_of, "product").result())
             for key, contender in itertools.product(TIMED, list(workers)[:: -1 if i % 2 else 1]):
                 if key != "fit" or contender != TORCH:
-                    ask(key, contender)
+                    measure_one(key, contender)
         for key, contender in itertools.product(["memory_end", *CHANGING], workers):
             if key == "memory_end" or contender in (OURS, BASELINE, WRAPPED):
-                ask(key, contender)
+                measure_one(key, contender)
     return values, min(products)
 
 
 def summary(values, cell, size, rate):
-    """By measure and contender the median, its ratio with the range over rounds, and the share of the limit."""
+    """By measure and contender: the median, its ratio with the range over the rounds, and the share of the limit."""
     operations = 2 * size.batch * size.timesteps * (size.features + size.units) * GATES[cell] * size.units
     report = {key: {} for key in values}
-    for key, contender in ((key, contender) for key in values for contender in values[key]):
+    for key, contender in [(key, contender) for key, by_contender in values.items() for contender in by_contender]:
         own = values[key][contender]
         ratios = [a / b for a, b in zip(own, values[key][BASELINE])]
         entry = {UNITS[key]: statistics.median(own), "ratio": statistics.median(ratios)}
@@ -269,7 +271,7 @@ def summary(values, cell, size, rate):
 
 
 def table(cell, key, reports):
-    """Everybody's ratios by size, with shares of the limit, under the built-in layer's own values."""
+    """Ratios of all contenders by size, with shares of the limit, below the values of the built-in layer."""
     own = [f"{report[key][BASELINE][UNITS[key]]:.3g}" for report in reports.values()]
     rows = [[f"{cell}, {key}", *reports], [f"{BASELINE}, {UNITS[key]}", *own]]
     for contender in [name for name in COLORS if any(name in report[key] for report in reports.values())]:
@@ -280,8 +282,10 @@ def table(cell, key, reports):
 
 
 def chart(metrics, path, top=2):
-    """Bars of training and inference ratios by size; those above `top` are cut and say their height."""
-    from recipes.common import plt
+    """Bars of training and inference ratios by size; bars above `top` are cut and labelled with their height."""
+    from toolkit import plots  # noqa: F401  (its style)
+
+    from matplotlib import pyplot as plt
 
     figure, grid = plt.subplots(len(metrics), 2, figsize=(14, 4 * len(metrics)), squeeze=False, layout="constrained")
     for (cell, key), axes in zip(itertools.product(metrics, ["training", "inference"]), grid.flat):
@@ -291,30 +295,35 @@ def chart(metrics, path, top=2):
             at = np.arange(len(heights)) + 0.11 * (i - (len(shown) - 1) / 2)
             bars = axes.bar(at, np.minimum(heights, top), 0.1, color=COLORS[contender], label=contender)
             axes.bar_label(bars, [f"{h:.2g}" if contender == OURS or h > top else "" for h in heights], fontsize=9)
-        axes.set(xticks=range(len(heights)), xticklabels=metrics[cell], ylim=(0, 1.1 * top), title=f"{cell}, {key}")
+        axes.set(
+            xticks=range(len(heights)),
+            xticklabels=metrics[cell],
+            ylim=(0, 1.1 * top),
+            title=f"{cell}, {key}",
+            ylabel="ratio",
+        )
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=12)
     figure.suptitle(f"Time as a ratio to {BASELINE}: lower is faster", fontsize=14)
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
 
-def run(cells, sizes, rounds, output, figure):
-    """Measure, print and draw; a cell's JSON is written after each size, for the whole takes long."""
-    from recipes import common, results  # these import Keras, which in the contenders' processes waits for its backend
+def run(cells, sizes, rounds, output, figure, warm_up=WARM_UP):
+    """Measure, print and draw. The JSON of a cell is written after each size, because the whole takes long."""
+    from benchmarks import record  # imports Keras, which in the contenders' processes waits for its backend
 
-    versions = {name: importlib.metadata.version(name) for name in ("jax", "torch") if importlib.util.find_spec(name)}
     command = " ".join(["python", "benchmarks/recurrent_speed.py", *sys.argv[1:]])
-    content = {"recipe": "recurrent_speed", "command": command, "commit": results.commit()}
-    content |= {"date": time.strftime("%Y-%m-%d"), "versions": common.versions() | versions}
+    content = {"recipe": "recurrent_speed", "command": command, **record.provenance()}
+    content["versions"] |= {m: importlib.metadata.version(m) for m in ("jax", "torch") if importlib.util.find_spec(m)}
     content |= {"rounds": rounds, "sizes": {name: size._asdict() for name, size in sizes.items()}}
     for cell in cells:
         raw = {}
         for name, size in sizes.items():
-            raw[name] = measure(cell, name, size, rounds)
+            raw[name] = measure(cell, name, size, rounds, warm_up)
             rate = 2 * 1024**3 / min(product for _, product in raw.values())  # operations a millisecond
             metrics = {n: summary(values, cell, sizes[n], rate) for n, (values, _) in raw.items()}
+            content["machine"]["gflops"] = round(rate / 1e6, 1)
             content |= {"variant": cell, "metrics": metrics}
-            content["machine"] = results.machine() | {"gflops": round(rate / 1e6, 1)}
             (output / f"recurrent_speed.{cell}.json").write_text(json.dumps(content, indent=1) + "\n")
         print(*("\n" + table(cell, key, metrics) for key in UNITS), sep="\n")
         print(f"\nRatios to {BASELINE} (share of the limit, {rate / 1e6:.0f} GFLOP/s)")
@@ -323,22 +332,29 @@ def run(cells, sizes, rounds, output, figure):
     print(f"Written: {', '.join(str(measured[cell]) for cell in cells)}, {figure}")
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+def choose(text, names):
+    """The names in a text with commas between them. Raises Stop if one is not among `names`."""
+    from toolkit.runs import Stop  # imports Keras; see `run`
+
+    chosen = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in chosen if name not in names]:
+        raise Stop(f"Choose from {', '.join(names)}. Received: {', '.join(unknown)}")
+    return chosen
 
 
-@app.command(help="\n\n".join(f"\b\n{paragraph}" for paragraph in __doc__.split("\n\n")))
 def main(
-    cells: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(CELLS),
-    sizes: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(SIZES),
-    rounds: Annotated[int, typer.Option(min=1, help="Timings of each contender.")] = 7,
-    output: Annotated[Path, typer.Option(help="The folder of the JSON files, one for each cell.")] = ROOT / "results",
-    figure: Annotated[Path, typer.Option(help="The bar chart.")] = ROOT / "docs/recurrent_speed.png",
+    *,
+    cells: Annotated[str, Parameter(help="Cells to measure, with commas between.")] = ",".join(CELLS),
+    sizes: Annotated[str, Parameter(help="Sizes to measure, with commas between.")] = ",".join(SIZES),
+    rounds: Annotated[int, Parameter(validator=Number(gte=1), help="Timings of each contender.")] = 7,
+    output: Annotated[Path, Parameter(help="Folder of the JSON files, one for each cell.")] = ROOT / "results",
+    figure: Annotated[Path, Parameter(help="File of the bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):
-    cells, sizes = cells.split(","), sizes.split(",")
-    if unknown := {*cells} - {*CELLS} | {*sizes} - {*SIZES}:
-        raise typer.BadParameter(f"choose from {', '.join([*CELLS, *SIZES])}. Received: {', '.join(unknown)}")
-    run(cells, {name: SIZES[name] for name in sizes}, rounds, output, figure)
+    """Measure, print, draw, and write results/recurrent_speed.CELL.json."""
+    run(choose(cells, CELLS), {name: SIZES[name] for name in choose(sizes, SIZES)}, rounds, output, figure)
 
 
 if __name__ == "__main__":
-    app()
+    from benchmarks import script  # imports Keras; see `run`
+
+    script.main(main, __doc__)

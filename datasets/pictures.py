@@ -72,7 +72,9 @@ def pictures_in(place):
     Raises FileNotFoundError where there is nothing, ValueError where there is no picture.
     """
     if not place.exists():
-        raise FileNotFoundError(f"No such file or folder: {place}. Name a picture, or a folder, zip or tar of pictures.")
+        raise FileNotFoundError(
+            f"No such file or folder: {place}. Name a picture, or a folder, zip or tar of pictures."
+        )
     try:
         found = _by_name(place, _members(place))
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:

@@ -1,7 +1,4 @@
-"""Sentences and their translations: generated, Multi30k, Tatoeba's, any translation set of TFDS, or a user's own.
-
-`load` gives tables of text; `recipes/translation_text.py` makes batches of them.
-"""
+"""Sentence pairs: generated, Multi30k, Tatoeba's, any translation set of TFDS, or a user's own. `load` gives tables."""
 
 import dataclasses
 import pathlib
@@ -23,8 +20,8 @@ class Translations:
     Attributes:
         splits: by name ("train", "validation", "test") a DataFrame with source and target.
         languages: names of source and target language.
-        origin: where they are from.
-        shared: how many source sentences of the test split stand in training too.
+        origin: where they come from.
+        shared: the number of source sentences of the test split that are in the training split too.
     """
 
     splits: dict
@@ -33,10 +30,10 @@ class Translations:
     shared: int
 
     def described(self):
-        """One line on where the pairs are from and how many there are."""
+        """One line on where the pairs come from and how many there are."""
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
         way = " to ".join(self.languages)
-        return f"{self.origin}, {way}: {sizes}; {self.shared} source sentences of the test part stand in training too."
+        return f"{self.origin}, {way}: {sizes}; {self.shared} source sentences of the test split are in training too."
 
     def checksum(self):
         """A text that changes when the pairs do."""
@@ -48,15 +45,15 @@ def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0):
 
     Args:
         name_or_path: "grammar" for generated English and French; "multi30k" (English, German); "spa-eng" (English,
-            Spanish, from Tatoeba); a translation set of TFDS such as "ted_hrlr_translate/pt_to_en"; a file of pairs, a
-            tab between; or two aligned files with a comma between their names, such as "all.en,all.de". Files are plain
-            or gzipped, in UTF-8.
+            Spanish, from Tatoeba); a translation set of TFDS such as "ted_hrlr_translate/pt_to_en"; a file of pairs
+            separated by a tab; or two aligned files, their names separated by a comma, such as "all.en,all.de". Files
+            are plain or gzipped, in UTF-8.
         direction: "en-de" and the like, source first; by default the set's own. A file's languages are called by it.
         data_dir: folder in which paths and files are looked up.
-        seed: of the division of a set that lacks a validation or test part; copies of a source sentence stay together.
+        seed: of the division of data without a validation or test split; copies of a source sentence stay together.
 
     Raises:
-        FileNotFoundError: there is no such file, or the set is neither here nor to be had.
+        FileNotFoundError: there is no such file, or the data set is not on this machine and cannot be downloaded.
         ValueError: a file cannot be used, or the direction is none of the set's; the message names the line.
     """
     folder = pathlib.Path(data_dir) if data_dir else None
@@ -96,7 +93,7 @@ def _directed(parts, names, direction):
 
 
 def _divided(splits, seed):
-    """With a tenth of the training part's sentences, 1,000 at most, for each part that lacks; copies stay together."""
+    """A tenth of the training sentences, 1,000 at most, for each missing split; copies stay together."""
     whole, lacking = splits["train"], [name for name in ("test", "validation") if name not in splits]
     order = whole["source"].drop_duplicates().map(lambda text: local.digest(seed, text)).sort_values().index
     sentences, size = whole["source"].loc[order], min(1000, len(order) // 10)
@@ -209,7 +206,7 @@ def _prepared(builder, languages, host, ways, folder):
         network.require(host, f"The set {builder.name}", ways, f"--data-dir {folder}")
         builder.download_and_prepare()
     if "train" not in builder.info.splits:
-        raise ValueError(f"The set {builder.name} has no part to train on. Received: {[*builder.info.splits]}")
+        raise ValueError(f"The set {builder.name} has no training split. Received: {[*builder.info.splits]}")
     parts = {}
     for split in [name for name in SIZES if name in builder.info.splits]:
         columns = builder.as_dataset(split=split, batch_size=-1)

@@ -1,138 +1,272 @@
 """What the units of a trained network do: every gate and state over time, and units that track something.
 
-In:     what a run of next_character.py, imdb_sentiment.py, star_rating.py, translation.py (its encoder) or
-        stock_prices.py reads as it was trained to: a text, or the days of the test part.
-Out:    gates and states, by layer and name, each (timesteps, units); heat maps; and for each of these the unit that
-        goes with it best: whether the text is inside quotation marks, inside brackets, behind a "not" in its sentence,
-        how far into its line it is, and whether a word ends; of days what they brought.
-Shape:  whatever the run's network is.
+In:     what a trained network reads: a text, or the days of its test split.
+Out:    gates and states, by layer and name, each (timesteps, units), as heat maps; and for each of these series the
+        unit that correlates with it best: whether the text is inside quotation marks, inside brackets, after a "not" in
+        its sentence, how far into its line it is, and whether a word ends; for days the features themselves.
+Shape:  of the network that is trained here, sequence-to-sequence, the same sequence one timestep ahead.
 
-Karpathy, Johnson & Li (2015, "Visualizing and Understanding Recurrent Networks") found units that count a line's
-characters or remember an open quotation mark. With hundreds of units some go with anything by chance; so each is chosen
-by its correlation on one half of the text, and what is reported is its correlation on the other half. Beside it stands
-how well all states together tell the same, weighted by a ridge regression on the first half: what the network knows
-need not sit in one unit.
+    x_t = one-hot of the t-th character
+    h_t = coupled LSTM(x_t, h_{t-1})                or another --cell
+    P(next | all before) = softmax(V h_t + b)
 
-The default trains next_character.py first, if there is no run of it. Try next: next_character.py train --cell
-coupled-lstm --window 200 --batch-size 16 --epochs 12, whose network has a unit for open quotation marks.
+Karpathy, Johnson & Li (2015), "Visualizing and Understanding Recurrent Networks", found units that count the characters
+of a line or remember an open quotation mark. Among hundreds of units, some correlate with anything by chance. Therefore
+each unit is chosen by its correlation in the first half of what is read, and its correlation in the second half is
+reported, beside that of a ridge regression from all states, fitted on the first half: what the network knows need not
+be in one unit.
+
+With --run the network of another run is read instead: of next_character, imdb_sentiment, star_rating, translation (its
+encoder), stock_prices, or of this chapter.
+
+Try next: --cell lstm, in which no unit tracks quotation marks; --run runs/imdb_sentiment/… --text 'Not bad, but …'
 """
 
-import contextlib
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Literal
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from recipes import character_tools, common, next_character, review_text  # isort: skip
-from recipes import stock_prices, translation, translation_text  # isort: skip
+from toolkit import cli, runs, training
+from toolkit.cells import CELLS, recurrent
+from toolkit.plots import gates as figures
+from toolkit.runs import Stop
+from toolkit.text.characters import Alphabet
+from toolkit.text.subwords import START, Subwords
+from toolkit.text.words import Vocabulary, pair_ids, split_words
 
+import keras
 import numpy as np
-import typer
-from matplotlib import pyplot as plt
+import tensorflow as tf
 
-from datasets import characters
+from datasets import characters, prices
 from layers.trace import trace
 
 RECIPE = "gates"
-DRAWN, ROWS = 80, 40  # timesteps and units of a heat map
-RIDGE = 0.1  # of the states' mean square
-app = common.command_line(__doc__)
+RIDGE = 0.1  # of the regression, relative to the states' mean square
+app = cli.app(RECIPE, __doc__)
 
 
-def tracked(text):
-    """What a unit might track, by name: at every character of a text a number, (characters,)."""
-    found = {name: np.zeros(len(text)) for name in ("inside quotation marks", "inside brackets", "behind a not")}
-    quotes, depth = np.cumsum([c == '"' for c in text]), np.cumsum([(c == "(") - (c == ")") for c in text])
-    found["inside quotation marks"] = (quotes % 2).astype(float)
-    found["inside brackets"] = (depth > 0).astype(float)
+# -------------------------------------------------------------------------------------------------------- settings
+
+
+@dataclass(kw_only=True)
+class Settings:
+    run: str | None = None
+    """Folder of a finished run to read; by default a network is trained on the built-in text first."""
+    text: str | None = None
+    """What the network reads; by default its own test split."""
+    timesteps: Annotated[int, cli.at_least(2)] = 1500
+    """Timesteps of the test split to read, at most."""
+    cell: Literal[tuple(CELLS)] = "coupled-lstm"
+    """Recurrent cell of the network that is trained."""
+    units: cli.Count = 128
+    """Units of its recurrent layer."""
+    window: Annotated[int, cli.at_least(2)] = 200
+    """Characters in one training step, the farthest that a gradient goes back."""
+    epochs: cli.Count = 12
+    """Passes over the training split."""
+    batch_size: cli.Count = 16
+    """Strands of the text that are read in parallel."""
+    learning_rate: cli.LearningRate = 0.01
+    """Learning rate at the start; it falls to 0 along a cosine."""
+    seed: cli.Seed = 0
+    """Seed of the weights."""
+
+
+# ------------------------------------------------------------------------------------------------------------ data
+
+
+def windows(ids, batch_size=16, window=200):
+    """Inputs and targets, two arrays of shape (windows, batch_size, window); targets are one character ahead.
+
+    The text is cut into `batch_size` strands: row b of a window continues row b of the window before it.
+    """
+    count = (len(ids) - 1) // (batch_size * window)
+    strands = [part[: batch_size * count * window].reshape(batch_size, count, window) for part in (ids[:-1], ids[1:])]
+    return tuple(part.transpose(1, 0, 2) for part in strands)
+
+
+# --------------------------------------------------------------------------------------------------------- network
+
+
+def build_model(alphabet_size, cell="coupled-lstm", units=128, batch_size=None):
+    """A network from character ids, (batch, timesteps), to logits of the next, (batch, timesteps, alphabet_size).
+
+    With a `batch_size` the network is stateful: each call continues from the states at the end of the last one.
+    """
+    ids = keras.Input(batch_shape=(batch_size, None), dtype="int32")
+    x = keras.layers.Embedding(alphabet_size, alphabet_size, "identity", trainable=False, name="one_hot")(ids)
+    h = recurrent(cell, units, return_sequences=True, stateful=batch_size is not None, name="memory")(x)
+    return keras.Model(ids, keras.layers.Dense(alphabet_size)(h))
+
+
+class ResetStates(keras.callbacks.Callback):
+    """Lets no state pass from the end of a text to its beginning, or from training to validation."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.get_layer("memory").reset_state()
+
+    def on_test_begin(self, logs=None):
+        self.model.get_layer("memory").reset_state()
+
+
+# ----------------------------------------------------------------------------------------------------------- train
+
+
+def fit(model, train, validation, run, epochs=12, learning_rate=0.01):
+    """Compile and train a stateful model; it ends with the weights of the epoch with the smallest validation loss.
+
+    Gradients go back to the beginning of a window, states are carried over to the next one.
+
+    Args:
+        train, validation: inputs and targets, as `windows` returns them.
+        run: a `toolkit.runs.Run`.
+
+    Returns the minutes of training.
+    """
+    steps = len(train[0])
+    stream = lambda epoch: tf.data.Dataset.from_tensor_slices(train)  # in order, because states are carried over
+    optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    held_out = tf.data.Dataset.from_tensor_slices(validation)
+    return training.fit(model, run, (stream, steps), epochs, held_out, callbacks=[ResetStates()])
+
+
+def train_network(run, text, s):
+    """Train on a text and leave model.keras and alphabet.json in the run's folder; returns the minutes of training."""
+    alphabet = Alphabet(text.alphabet)
+    alphabet.save(run)
+    training.reproducible(s.seed)
+    model = build_model(len(alphabet), s.cell, s.units, s.batch_size)
+    examples = [windows(alphabet.ids(text.parts[name]), s.batch_size, s.window) for name in ("train", "validation")]
+    minutes = fit(model, *examples, run, s.epochs, s.learning_rate)
+    reader = build_model(len(alphabet), s.cell, s.units)  # of any number of texts; this is the model that is saved
+    reader.set_weights(model.get_weights())
+    reader.save(run / "model.keras")
+    return minutes
+
+
+# -------------------------------------------------------------------------------------------- what a network reads
+
+
+def text_series(text):
+    """Series that a unit might track: by name a number at every character of a text, (characters,)."""
+    after_not = np.zeros(len(text))
     for match in re.finditer(r"\b(?:not|never|no|\w+n't)\b([^.!?\n]*)", text):
-        found["behind a not"][match.start(1) : match.end(1)] = 1
-    starts = np.maximum.accumulate([i if i == 0 or text[i - 1] == "\n" else 0 for i in range(len(text))])
-    found["place in the line"] = np.arange(len(text)) - starts.astype(float)
-    found["end of a word"] = np.array([not c.isalnum() for c in text], float)
-    return {name: values for name, values in found.items() if values.std() > 0}
+        after_not[match.start(1) : match.end(1)] = 1
+    quotation_marks = np.cumsum([c == '"' for c in text])
+    open_brackets = np.cumsum([(c == "(") - (c == ")") for c in text])
+    line_starts = np.maximum.accumulate([i if i == 0 or text[i - 1] == "\n" else 0 for i in range(len(text))])
+    series = {
+        "inside quotation marks": quotation_marks % 2,
+        "inside brackets": open_brackets > 0,
+        "after a not": after_not,
+        "position in the line": np.arange(len(text)) - line_starts,
+        "end of a word": [not c.isalnum() for c in text],
+    }
+    return {name: np.array(values, float) for name, values in series.items()}
 
 
-def at_ends(labels):
-    """`tracked` of a text in pieces, at the last character of each: (pieces,)."""
-    ends = np.cumsum([len(label) for label in labels]) - 1
-    return {name: values[ends] for name, values in tracked("".join(labels)).items()}
+def series_at_ends(pieces):
+    """`text_series` of a text in pieces, at the last character of each piece, (pieces,)."""
+    ends = np.cumsum([len(piece) for piece in pieces]) - 1
+    return {name: values[ends] for name, values in text_series("".join(pieces)).items()}
 
 
-def read_characters(run, text, timesteps):
-    model = run.model()
-    character_tools.forget(model)
-    text = text or next_character.load_data(run.settings).parts["test"][:timesteps]
-    ids = characters.numbers(text, character_tools.alphabet(run))
-    return model, ids[None], [*text], tracked(text)
+def read_characters(run, s, text, timesteps):
+    if not text:
+        text = characters.load(s.data, s.data_dir).parts["test"][:timesteps]
+    return Alphabet.load(run).ids(text)[None], [*text], text_series(text)
 
 
-def read_review(run, text, timesteps):
-    model, text = run.model(), needed(text)
-    ids = review_text.numbers(model.get_layer("tokenizer"), [text])[0]
-    words = review_text.words([text]).numpy()[0].decode().split()[-len(ids) :]
-    return model.get_layer("network"), ids[None], words, at_ends([f" {word}" for word in words])
+def read_own_characters(run, s, text, timesteps):
+    return read_characters(run, SimpleNamespace(data=characters.GENERATED, data_dir=None), text, timesteps)
 
 
-def read_sentence(run, text, timesteps):
-    _, model, subwords = translation_text.opened(translation.RECIPE, run.path)
-    ids = subwords.numbers([needed(text)])[0]
+def read_review(run, s, text, timesteps):
+    ids = Vocabulary.load(run).ids(needed(text), s.words)
+    words = split_words(text)[-len(ids) :]
+    inputs = [ids[None], pair_ids(ids, s.bigrams)[None]] if s.bigrams else ids[None]
+    return inputs, words, series_at_ends([f" {word}" for word in words])
+
+
+def read_sentence(run, s, text, timesteps):
+    subwords = Subwords.load(run)
+    (ids,) = subwords.ids([needed(text)])
     pieces = [piece.replace("▁", " ") for piece in subwords.pieces(ids)]
-    return model, (np.array([ids]), np.array([[translation_text.START]])), pieces, at_ends(pieces)
+    return [np.array([ids]), np.array([[START]])], pieces, series_at_ends(pieces)
 
 
-def read_days(run, text, timesteps):
+def read_days(run, s, text, timesteps):
     if text is not None:
-        raise common.Stop(f"A run of stock_prices reads the days of its own test part, and no text. Received: {text!r}")
-    data = stock_prices.load_data(run.settings)
-    target, first = data.target_column, data.first_days["test"]
+        raise Stop(f"A run of stock_prices reads the days of its test split; it takes no --text. Received: {text!r}")
+    data = prices.load(s.data, s.data_dir, s.target, s.window, s.column, s.ticker, start=s.start, end=s.end)
+    target = data.target_column
     series = data.features.assign(**{f"mean {target} of 20 days": data.features[target].rolling(20).mean()})
-    days = series[first:][:timesteps]
+    days = series[data.first_days["test"] :][:timesteps]
     inputs = days[data.features.columns].to_numpy("float32")
-    return run.model(), inputs[None], [f"{day:%Y-%m-%d}" for day in days.index], dict(days.items())
+    return inputs[None], [f"{day:%Y-%m-%d}" for day in days.index], dict(days.items())
 
 
-READERS = {"next_character": read_characters, "imdb_sentiment": read_review, "star_rating": read_review}
-READERS |= {"translation": read_sentence, "stock_prices": read_days}
+# From a run, its settings, a text and a number of timesteps to inputs, a label for each timestep, and series
+READERS = {
+    "gates": read_own_characters,
+    "next_character": read_characters,
+    "imdb_sentiment": read_review,
+    "star_rating": read_review,
+    "translation": read_sentence,
+    "stock_prices": read_days,
+}
 
 
 def needed(text):
     if not (text or "").strip():
-        raise common.Stop("Give this network something to read: --text 'The plot was not bad, but …'")
+        raise Stop("This network needs a text: --text 'The plot was not bad, but …'")
     return text
 
 
-def read(run, text, timesteps):
-    """A network reads: traces by layer and name, (timesteps, units), the timesteps' labels, and what might be tracked.
+def read(run, text=None, timesteps=1500):
+    """Let a run's network read.
 
-    Of a translation's network it is the encoder that is traced: all layers that see as many timesteps as there are.
+    Of a translation's network the encoder is traced: all layers with as many timesteps as the input.
+
+    Returns traces, arrays (timesteps, units) by layer and name; the timesteps' labels; and the series, (timesteps,) by
+    name, that are not constant. Raises Stop where the run or the text cannot be read.
     """
-    if (recipe := run.config["recipe"]) not in READERS:
-        raise common.Stop(f"Runs of {', '.join(READERS)} can be read. Received: {recipe}")
-    model, inputs, labels, wanted = READERS[recipe](run, text, timesteps)
-    if len(labels) < 2:
-        raise common.Stop(f"A text of two timesteps or more is needed. Received: {text!r}")
-    with common.user_errors():
-        traces = {
-            (layer, name): values[0]
-            for layer, parts in trace(model, inputs).items()
-            for name, values in parts.items()
-            if values.shape[1] == len(labels)
-        }
-    return traces, labels, {name: np.asarray(values, float) for name, values in wanted.items() if np.ptp(values)}
+    recipe, settings = run.config["recipe"], SimpleNamespace(**run.config["settings"])
+    if recipe not in READERS:
+        raise Stop(f"Only runs of {', '.join(READERS)} can be read. Received: a run of {recipe}")
+    with runs.user_errors():
+        inputs, labels, series = READERS[recipe](run, settings, text, timesteps)
+        if len(labels) < 2:
+            raise Stop(f"The text must have two timesteps or more. Received: {text!r}")
+        traced = trace(run.model(), inputs)
+    traces = {
+        (layer, name): values[0]
+        for layer, by_name in traced.items()
+        for name, values in by_name.items()
+        if values.shape[1] == len(labels)
+    }
+    return traces, labels, {name: np.asarray(values, float) for name, values in series.items() if np.ptp(values)}
 
 
-def correlations(values, wanted):
-    """Pearson's, of each unit, (timesteps, units), with a series, (timesteps,); 0 where either stands still."""
-    values, wanted = values - values.mean(0), wanted - wanted.mean()
-    size = np.linalg.norm(values, axis=0) * np.linalg.norm(wanted)
-    return np.divide(wanted @ values, size, out=np.zeros_like(size), where=size > 0)
+# -------------------------------------------------------------------------------------- units that track something
 
 
-def together(traces, series):
-    """The correlation in the second half of a series with all states, weighted by a ridge regression on the first."""
+def correlations(values, series):
+    """Pearson's correlation of each unit, (timesteps, units), with a series, (timesteps,); 0 if either is constant."""
+    values, series = values - values.mean(0), series - series.mean()
+    size = np.linalg.norm(values, axis=0) * np.linalg.norm(series)
+    return np.divide(series @ values, size, out=np.zeros_like(size), where=size > 0)
+
+
+def correlation_of_all_states(traces, series):
+    """The correlation of the second half of a series with a ridge regression from all states, fitted on the first."""
     states = np.concatenate([values for (_, name), values in traces.items() if name in ("h", "c")], axis=1)
     states, half = states - states.mean(0), len(series) // 2
     squares = states[:half].T @ states[:half]
@@ -141,97 +275,63 @@ def together(traces, series):
     return float(correlations(states[half:] @ weights[:, None], series[half:])[0])
 
 
-def trackers(traces, wanted):
-    """For each series the unit that goes with it best in the first half, and its correlation in the second."""
-    found = []
-    for name, series in wanted.items():
-        half = len(series) // 2
-        best = {key: correlations(values[:half], series[:half]) for key, values in traces.items()}
-        key = max(best, key=lambda key: np.abs(best[key]).max())
-        unit = int(np.abs(best[key]).argmax())
-        there = correlations(traces[key][half:, unit : unit + 1], series[half:])[0]
-        found.append({"tracks": name, "layer": key[0], "of": key[1], "unit": unit})
-        found[-1] |= {"first_half": float(best[key][unit]), "second_half": float(there)}
-        found[-1]["together"] = together(traces, series)
-    return found
+def find_trackers(traces, series):
+    """For each series the unit that correlates with it best in the first half, and its correlation in the second."""
+    trackers = []
+    for name, values in series.items():
+        half = len(values) // 2
+        first = {key: correlations(units[:half], values[:half]) for key, units in traces.items()}
+        key = max(first, key=lambda key: np.abs(first[key]).max())
+        unit = int(np.abs(first[key]).argmax())
+        second = correlations(traces[key][half:, unit : unit + 1], values[half:])[0]
+        row = {"series": name, "layer": key[0], "gate": key[1], "unit": unit}
+        row |= {"first_half": float(first[key][unit]), "second_half": float(second)}
+        trackers.append(row | {"all_states": correlation_of_all_states(traces, values)})
+    return trackers
 
 
-def plot_gates(traces, labels):
-    """A heat map for each gate and state: units down, timesteps along."""
-    names = [*traces]
-    rows = -(-len(names) // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(18, 3.4 * rows), squeeze=False, layout="constrained")
-    for axis in axes.flat[len(names) :]:
-        axis.axis("off")
-    shown = [character_tools.VISIBLE.get(label, label) for label in labels[:DRAWN]]
-    for axis, key in zip(axes.flat, names):
-        values = traces[key][:DRAWN, :ROWS].T
-        least = -1 if np.nanmin(values) < 0 else 0
-        image = axis.imshow(values, aspect="auto", cmap="RdBu_r" if least else "Greens", vmin=least, vmax=1)
-        axis.set(title=" ".join(key), ylabel="unit", xticks=range(len(shown)))
-        axis.set_xticklabels(shown, rotation=0 if max(map(len, shown)) == 1 else 90, fontsize=7)
-        figure.colorbar(image, ax=axis, pad=0.01)
-    return figure
+def report(traces, labels, trackers):
+    units = sum(values.shape[1] for values in traces.values())
+    print(f"\n{len(labels)} timesteps, {units} gates and states of units. Best correlation with each series:")
+    print(f"    {'':28}{'unit':32}{'first half':>12}{'second half':>13}{'all states':>12}")
+    for row in trackers:
+        unit = "{gate} of unit {unit}, {layer}".format(**row)
+        print(
+            f"    {row['series']:28}{unit:32}" + "{first_half:12.2f}{second_half:13.2f}{all_states:12.2f}".format(**row)
+        )
 
 
-def plot_trackers(found, traces, labels, wanted):
-    """Each tracking unit along the text's last timesteps, over what it tracks."""
-    figure, axes = plt.subplots(len(found), 1, figsize=(18, 2.1 * len(found)), squeeze=False, layout="constrained")
-    shown = [character_tools.VISIBLE.get(label, label) for label in labels[-2 * DRAWN :]]
-    for axis, row in zip(axes[:, 0], found):
-        series = wanted[row["tracks"]]
-        series = (series[-2 * DRAWN :] - series.min()) / np.ptp(series)
-        axis.fill_between(range(len(shown)), series, color="0.85", step="mid")
-        axis.plot(traces[row["layer"], row["of"]][-2 * DRAWN :, row["unit"]], "C3", linewidth=1)
-        what = f"{row['tracks']}: {row['of']} of unit {row['unit']} in {row['layer']}"
-        axis.set_title(f"{what}, correlation {row['second_half']:.2f}; all: {row['together']:.2f}", fontsize=10)
-        axis.set(xticks=range(len(shown)), xlim=(-0.5, len(shown) - 0.5))
-        axis.set_xticklabels(shown, fontsize=7, rotation=0 if max(map(len, shown)) == 1 else 90)
-    return figure
+# ------------------------------------------------------------------------------------------------------------- run
 
 
-def opened(path):
-    """A finished run's folder; without a path the newest of next_character.py, which is trained where there is none."""
-    with contextlib.suppress(common.Stop):
-        path = path or common.newest(next_character.RECIPE, finished=True)
-    if path is not None:
-        return common.Run.open(common.Run(path).config["recipe"], path)
-    print("There is no run of next_character.py: training one first.")
-    settings = common.defaults(next_character.train)
-    text = next_character.load_data(settings)
-    run = common.Run.begin(next_character.RECIPE, settings, text.checksum())
-    next_character.complete(run, text)
-    return run
+@app.command
+def run(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
+    """Let a trained network read, draw its gates and states, and find units that track something; the default command.
 
-
-@app.command()
-def run(
-    run: Annotated[
-        Path | None, typer.Option(help="Folder of a finished run. [default: next_character's newest]")
-    ] = None,
-    text: Annotated[str | None, typer.Option(help="What it is to read. [default: of its own test part]")] = None,
-    timesteps: Annotated[int, typer.Option(min=2, help="Of the test part, at most.")] = 1500,
-    run_dir: common.RunDir = None,
-):
-    """Let a trained network read, draw its gates and states, and find units that track something; the default."""
-    trained = opened(run)
-    traces, labels, wanted = read(trained, text, timesteps)
-    settings = {"run": str(trained.path), "text": text, "timesteps": timesteps}
-    folder = common.Run.begin(RECIPE, settings, "drawn", run_dir)
-    with common.replacing(folder / "trace.npz") as file:
+    Without --run, it first trains a network of its own, which it keeps in the run's folder.
+    """
+    s, metrics = settings, {}
+    if s.run is None:
+        if s.text is not None and len(s.text) < 2:
+            raise Stop(f"The text must have two timesteps or more. Received: {s.text!r}")
+        text = characters.load()
+        folder = trained = runs.open_run(RECIPE, s, text.checksum(), run_dir, resume)
+        metrics["minutes"] = train_network(folder, text, s)
+        traces, labels, series = read(trained, s.text, s.timesteps)
+    else:
+        trained = runs.finished_run(runs.Run(s.run).config["recipe"], s.run)
+        traces, labels, series = read(trained, s.text, s.timesteps)  # wrong input leaves no folder behind
+        folder = runs.open_run(RECIPE, s, "that of the run", run_dir, resume)
+    with runs.replacing(folder / "trace.npz") as file:
         np.savez(file, labels=np.array(labels), **{" ".join(key): values for key, values in traces.items()})
-    folder.save_figure(plot_gates(traces, labels), "gates.png")
-    found = trackers(traces, wanted)
-    print(f"\n{len(labels)} timesteps, {sum(v.shape[1] for v in traces.values())} gates and states of units")
-    for row in found:
-        where = f"{row['of']} of unit {row['unit']}, {row['layer']}"
-        judged = "{first_half:6.2f} where chosen, {second_half:.2f} later; all states {together:.2f}".format(**row)
-        print(f"    {row['tracks']:28}{where:32}{judged}")
-    if found:
-        folder.save_figure(plot_trackers(found, traces, labels, wanted), "trackers.png")
-    folder.write_json("metrics.json", found)
-    print(f"Arrays, heat maps and trackers are in {folder.path}")
+    trackers = find_trackers(traces, series)
+    report(traces, labels, trackers)
+    folder.save_figure(figures.plot_traces(traces, labels), "gates.png")
+    if trackers:
+        folder.save_figure(figures.plot_trackers(trackers, traces, labels, series), "trackers.png")
+    folder.finish(metrics | {"trackers": trackers})
+    print(f"\nTraces and figures are in {folder.path}. Next: python recipes/{RECIPE}.py --run {trained.path} --text …")
 
 
 if __name__ == "__main__":
-    common.main(app)
+    cli.main(app)

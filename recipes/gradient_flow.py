@@ -1,209 +1,266 @@
-"""Vanishing and exploding gradients, measured: how much of an error arrives k steps back, and what changes that.
+"""Vanishing and exploding gradients, measured: how much of an error reaches k timesteps back, and what changes that.
 
 In:     random sequences, shape (batch, timesteps, features); in the adding problem numbers and marks, features = 2.
 Out:    the last hidden state, whose random mix is the loss L; in the adding problem the sum, shape (batch, 1).
 Shape:  sequence-to-vector.
 
     ∂L/∂h_t = ∂L/∂h_T · Π_{k=t+1..T} ∂h_k/∂h_{k-1}          for a simple cell ∂h_k/∂h_{k-1} = diag(φ') U
-    ∂c_t/∂c_{t-1} = f_t + …                                  for an LSTM: its cell state is passed on by the forget gate
+    ∂c_t/∂c_{t-1} = f_t + …                                  for an LSTM: the forget gate passes its cell state on
 
-Of a product of T matrices nothing is left where their spectral radius stays below 1, and no bound holds above it
-(Hochreiter 1991; Pascanu, Mikolov & Bengio 2013). The adding problem (Hochreiter & Schmidhuber 1997) shows what that
-costs: two numbers of a long sequence are marked, one near its beginning, and their sum is asked for at its end. Who
-says 1 whatever comes is wrong by 1/6, squared.
+A product of T matrices vanishes if their spectral radius stays below 1; above 1 it may explode (Hochreiter 1991;
+Pascanu, Mikolov & Bengio 2013). The adding problem (Hochreiter & Schmidhuber 1997) shows what that costs: two numbers
+of a long sequence are marked, one near its beginning, and the network has to give their sum at its end. The answer 1,
+whatever the sequence, has a mean squared error of 1/6.
 
 Try next: --lags 100,200,400 --steps 4000
 """
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from recipes import common, sequence_length  # isort: skip
+from toolkit import cli, comparisons, plots, runs
 
 import keras
 import numpy as np
 import tensorflow as tf
-import typer
+from keras import ops
 from matplotlib import pyplot as plt
 
 import layers
+from datasets import tasks
 
 RECIPE = "gradient_flow"
-UNITS, BATCH, SMOOTH = 32, 32, 20  # SMOOTH: steps of training whose losses are averaged
-SCALES = 0.5, 0.9, 1.0, 1.2, 2.0  # spectral radius of U, or of each gate's part of it
-GUESS = 1 / 6  # the squared error of saying 1
-MAIN = {"simple": layers.SimpleRNNCell, "gru": layers.GRUCell, "lstm": layers.LSTMCell}
+FEATURES, UNITS, BATCH_SIZE = 8, 32, 32
+STEPS_AVERAGED = 20  # steps of training whose losses are averaged to one point of a curve
+RADII = 0.5, 0.9, 1.0, 1.2, 2.0  # spectral radii of U, or of each gate's block of it
+CELLS = {"simple": layers.SimpleRNNCell, "gru": layers.GRUCell, "lstm": layers.LSTMCell}
 REMEDIES = {
-    "simple, U drawn at random": lambda: layers.SimpleRNNCell(UNITS, recurrent_initializer="glorot_normal"),
-    "U orthogonal": lambda: layers.SimpleRNNCell(UNITS),
-    "U the identity, relu": lambda: layers.SimpleRNNCell(UNITS, "relu", recurrent_initializer="identity"),
-    "layer normalization": lambda: layers.LayerNormRNNCell(UNITS),
-    "LSTM, forget bias 0": lambda: layers.LSTMCell(UNITS, unit_forget_bias=False),
-    "LSTM, forget bias 1": lambda: layers.LSTMCell(UNITS),
+    "simple, random U": lambda: layers.SimpleRNNCell(UNITS, recurrent_initializer="glorot_normal"),
+    "simple, orthogonal U": lambda: layers.SimpleRNNCell(UNITS),
+    "simple, identity U, relu": lambda: layers.SimpleRNNCell(UNITS, "relu", recurrent_initializer="identity"),
+    "simple, layer normalization": lambda: layers.LayerNormRNNCell(UNITS),
+    "lstm, forget bias 0": lambda: layers.LSTMCell(UNITS, unit_forget_bias=False),
+    "lstm, forget bias 1": lambda: layers.LSTMCell(UNITS),
 }
-LEARNERS = {name: lambda cell=cell: cell(UNITS) for name, cell in MAIN.items()}
-LEARNERS |= {"simple, identity, relu": REMEDIES["U the identity, relu"]}
+LEARNERS = {name: lambda cell=cell: cell(UNITS) for name, cell in CELLS.items()}
+LEARNERS |= {"simple, identity U, relu": REMEDIES["simple, identity U, relu"]}
 CLIPPING = {"not clipped": {}, "by value, 0.05": {"clipvalue": 0.05}, "by norm, 1": {"global_clipnorm": 1.0}}
-app = common.command_line(__doc__)
+app = cli.app(RECIPE, __doc__)
 
 
-def scaled(cell, radius):
-    """Give each gate's part of U, the recurrent kernel, the spectral radius."""
-    parts = np.split(cell.recurrent_kernel.numpy(), cell.recurrent_kernel.shape[1] // UNITS, axis=1)
-    parts = [radius * part / np.abs(np.linalg.eigvals(part)).max() for part in parts]
-    cell.recurrent_kernel.assign(np.concatenate(parts, axis=1))
+# -------------------------------------------------------------------------------------------------------- settings
 
 
-def norms(cell, timesteps, seed, radius=None):
-    """‖∂L/∂h_t‖ at every t, as a share of that at the last; shape (timesteps,). L is a random mix of h_T."""
-    keras.utils.set_random_seed(seed)
-    cell, rng = cell(), np.random.default_rng(seed)
-    x = tf.constant(rng.normal(size=(timesteps, BATCH, 8)).astype("float32"))
-    cell.build(x.shape[1:])
-    if radius is not None:
-        scaled(cell, radius)
-
-    @tf.function
-    def forth(x_t, states):
-        return cell(x_t, states)[1]
-
-    @tf.function
-    def back(x_t, states, d_states):
-        with tf.GradientTape() as tape:
-            tape.watch(states)
-            new = cell(x_t, states)[1]
-        return tape.gradient(new, states, d_states)
-
-    states = [cell.get_initial_state(BATCH)]
-    for x_t in x:
-        states.append(forth(x_t, states[-1]))
-    d = [tf.constant(rng.normal(size=(BATCH, UNITS)).astype("float32")), *map(tf.zeros_like, states[-1][1:])]
-    found = [tf.norm(d[0])]
-    for t in range(timesteps - 1, 0, -1):
-        d = back(x[t], states[t], d)
-        found.append(tf.norm(d[0]))
-    return np.array([float(norm / found[0]) for norm in found[::-1]])
+@dataclass(kw_only=True)
+class Settings:
+    timesteps: Annotated[int, cli.at_least(2)] = 100
+    """Length of the sequences whose gradients are measured."""
+    lags: comparisons.Lengths = field(default_factory=lambda: [10, 30, 100])
+    """Lengths of the adding problem, with commas between."""
+    steps: Annotated[int, cli.at_least(STEPS_AVERAGED)] = 1200
+    """Steps of each training."""
+    seed: cli.Seed = 0
+    """Seed of the weights and the sequences."""
 
 
-def flows(timesteps, seed):
-    """The shares by panel and curve."""
-    found = {
-        name: {f"radius {radius}": norms(lambda: cell(UNITS), timesteps, seed, radius) for radius in SCALES}
-        for name, cell in MAIN.items()
-    }
-    found["remedies"] = {name: norms(cell, timesteps, seed) for name, cell in REMEDIES.items()}
-    return found
+# ----------------------------------------------------------------------------------------- gradients of the states
 
 
-def adding(lag, count, seed):
-    """Sequences of `lag` steps, (count, lag, 2), numbers from 0 to 1 and marks; and the sums of the marked, (count, 1).
+class PerturbedCell(keras.layers.Layer):
+    """A cell whose inputs are [x_t, n_t], side by side; n_t is added to h_t, so that ∂L/∂n_t is ∂L/∂h_t."""
 
-    One of the first tenth is marked, and one of the second half.
+    def __init__(self, cell):
+        super().__init__()
+        self.cell, self.state_size = cell, cell.state_size
+
+    def build(self, input_shape):
+        if not self.cell.built:
+            self.cell.build((input_shape[0], input_shape[1] - self.cell.units))
+
+    def get_initial_state(self, batch_size=None):
+        return self.cell.get_initial_state(batch_size)
+
+    def call(self, inputs, states):
+        features = inputs.shape[-1] - self.cell.units
+        _, (h_t, *others) = self.cell(inputs[:, :features], states)
+        h_t = h_t + inputs[:, features:]
+        return h_t, [h_t, *others]
+
+
+class Perturbations(keras.layers.Layer):
+    """Puts the weights n_t, all zero, beside x_t: (batch, timesteps, features) to (batch, timesteps, features + units).
+
+    They are a part of no network: their gradients are those of the hidden states, every one of which has its own.
     """
-    rng = np.random.default_rng([lag, seed])
-    x = np.zeros((count, lag, 2), "float32")
-    x[:, :, 0] = rng.random((count, lag))
-    rows = np.arange(count)
-    places = rng.integers(0, max(lag // 10, 1), count), rng.integers(lag // 2, lag, count)
-    for place in places:
-        x[rows, place, 1] = 1
-    return x, sum(x[rows, place, 0] for place in places)[:, None]
+
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+
+    def build(self, input_shape):
+        self.values = self.add_weight(shape=(*input_shape[:2], self.units), initializer="zeros", name="perturbations")
+
+    def call(self, x):
+        return ops.concatenate([x, self.values], axis=-1)
 
 
-def learn(cell, lag, steps, seed, optimizer, radius=None):
-    """Squared errors along a training on sequences that are new at each step, (steps / SMOOTH,)."""
+def gradient_norms(make_cell, timesteps=100, seed=0, radius=None):
+    """‖∂L/∂h_t‖ relative to its value at the last timestep, (timesteps,), where L is a random mix of h_T.
+
+    All of them are read off one step of gradient descent at learning rate 1, which works on every backend.
+
+    Args:
+        make_cell: a function without arguments that returns a cell.
+        radius: the spectral radius to give to U; None for U as it was initialized.
+    """
     keras.utils.set_random_seed(seed)
-    cell = cell()
+    cell, rng = make_cell(), np.random.default_rng(seed)
+    cell.build((BATCH_SIZE, FEATURES))
+    if radius is not None:
+        set_spectral_radius(cell, radius)
+    x = rng.normal(size=(timesteps, BATCH_SIZE, FEATURES)).astype("float32").swapaxes(0, 1)
+    mix = rng.normal(size=(BATCH_SIZE, UNITS)).astype("float32")
+    perturbations = Perturbations(UNITS)
+    inputs = keras.Input((timesteps, FEATURES), batch_size=BATCH_SIZE)
+    model = keras.Model(inputs, keras.layers.RNN(PerturbedCell(cell))(perturbations(inputs)))
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda mix, h: ops.sum(mix * h, axis=-1))
+    model.train_on_batch(x, mix)
+    norms = np.linalg.norm(ops.convert_to_numpy(perturbations.values), axis=(0, 2))
+    return norms / norms[-1]
+
+
+def set_spectral_radius(cell, radius):
+    """Scale each gate's block of U, the recurrent kernel, to the spectral radius."""
+    u = ops.convert_to_numpy(cell.recurrent_kernel)
+    blocks = np.split(u, u.shape[1] // UNITS, axis=1)
+    blocks = [radius * block / np.abs(np.linalg.eigvals(block)).max() for block in blocks]
+    cell.recurrent_kernel.assign(np.concatenate(blocks, axis=1))
+
+
+# -------------------------------------------------------------------------------------------------- adding problem
+
+
+def learning_curve(make_cell, lag, steps, seed, optimizer, radius=None):
+    """Mean squared errors along a training on sequences that are new in each step, (steps / STEPS_AVERAGED,)."""
+    keras.utils.set_random_seed(seed)
+    cell = make_cell()
     model = keras.Sequential([keras.Input((lag, 2)), layers.RNN(cell), keras.layers.Dense(1)])
     if radius is not None:
-        scaled(cell, radius)
+        set_spectral_radius(cell, radius)
     model.compile(optimizer, "mse")
-    data = tf.data.Dataset.from_tensor_slices(adding(lag, steps * BATCH, seed)).batch(BATCH)
-    epochs = {"epochs": steps // SMOOTH, "steps_per_epoch": SMOOTH, "shuffle": False, "verbose": 0}
-    return np.array(model.fit(data, **epochs).history["loss"])
+    stream = tf.data.Dataset.from_tensor_slices(tasks.adding(lag, steps * BATCH_SIZE, seed)).batch(BATCH_SIZE)
+    epochs = steps // STEPS_AVERAGED
+    history = model.fit(stream, epochs=epochs, steps_per_epoch=STEPS_AVERAGED, shuffle=False, verbose=0)
+    return np.array(history.history["loss"])
 
 
-def learned(lags, steps, seed):
-    """The squared error at the end, over the last tenth of the training, by cell and lag."""
-    found = {name: {} for name in LEARNERS}
+def final_errors(lags, steps=1200, seed=0):
+    """The mean squared error over the last tenth of the training, by cell and lag."""
+    errors = {name: {} for name in LEARNERS}
     bar = keras.utils.Progbar(len(lags) * len(LEARNERS), unit_name="training")
     for lag in lags:
-        for name, cell in LEARNERS.items():
-            curve = learn(cell, lag, steps, seed, keras.optimizers.Adam(0.005, global_clipnorm=1.0))
-            found[name][lag] = float(np.mean(curve[-max(len(curve) // 10, 1) :]))
+        for name, make_cell in LEARNERS.items():
+            curve = learning_curve(make_cell, lag, steps, seed, keras.optimizers.Adam(0.005, global_clipnorm=1.0))
+            errors[name][lag] = float(np.mean(curve[-max(len(curve) // 10, 1) :]))
             bar.add(1)
-    return found
+    return errors
 
 
-def clipped(steps, seed):
-    """Loss curves of a simple network whose U begins with the spectral radius 1.5, by how gradients are clipped."""
-    optimizer = lambda clipping: keras.optimizers.SGD(0.05, **clipping)
+def clipped_curves(steps=400, seed=0):
+    """Learning curves of a simple cell whose U has the spectral radius 1.5 at first, by how gradients are clipped."""
     return {
-        name: learn(LEARNERS["simple"], 20, steps, seed, optimizer(clipping), radius=1.5)
+        name: learning_curve(LEARNERS["simple"], 20, steps, seed, keras.optimizers.SGD(0.05, **clipping), radius=1.5)
         for name, clipping in CLIPPING.items()
     }
 
 
-def figure(flow, errors, curves):
-    drawn, axes = plt.subplots(2, 3, figsize=(15, 8), layout="constrained")
-    titles = {name: f"{name} cell: spectral radius of U at first" for name in MAIN}
-    titles["remedies"] = "what helps"
-    for axis, (panel, shares) in zip(axes.flat, flow.items()):
-        for name, share in shares.items():
-            back = np.arange(len(share))[::-1]
-            axis.plot(back, np.maximum(share, 1e-12), label=name)
-        axis.set(yscale="log", ylim=(1e-12, 1e8), xlabel="steps back from the end", title=titles[panel])
-        axis.set_ylabel("‖∂L/∂h_t‖, share of the last")
-        axis.axhline(1, color="0.8", linewidth=0.8)
-        axis.legend(fontsize=8)
-    reach, loss = axes[1, 1:]
+# --------------------------------------------------------------------------------------------------------- figures
+
+
+def plot_norms(axis, norms, title):
+    """‖∂L/∂h_t‖ against the distance from the last timestep, a curve for each name in a dict."""
+    for name, values in norms.items():
+        axis.plot(np.arange(len(values))[::-1], np.maximum(values, 1e-12), label=name)
+    axis.axhline(1, color=plots.BASELINE, linewidth=0.8)
+    axis.set(yscale="log", ylim=(1e-12, 1e8), xlabel="timesteps back from the end", title=title)
+    axis.set_ylabel("‖∂L/∂h_t‖, relative to the last")
+    axis.legend(fontsize=9)
+
+
+def plot_radii(norms):
+    figure, axes = plt.subplots(1, len(CELLS), figsize=(15, 4.2), sharey=True)
+    for axis, cell in zip(axes, CELLS):
+        axis.set_prop_cycle(color=plt.colormaps["viridis"](np.linspace(0, 0.9, len(RADII))))
+        plot_norms(axis, norms[cell], f"{cell} cell, by the spectral radius of U")
+        axis.label_outer()
+    return figure
+
+
+def plot_remedies(norms):
+    figure, axis = plt.subplots(figsize=(7, 4.5))
+    plot_norms(axis, norms, "What keeps gradients alive")
+    return figure
+
+
+def plot_adding_problem(errors):
+    figure, axis = plt.subplots(figsize=(7, 4.5))
     for name, by_lag in errors.items():
-        reach.plot([*by_lag], [*by_lag.values()], ".-", label=name)
-    reach.axhline(GUESS, color="0.5", linestyle=":", label="who always says 1")
-    title = "the adding problem, after training"
-    reach.set(yscale="log", ylim=(1e-5, 1), xlabel="timesteps", ylabel="squared error", title=title)
+        cell, _, variant = name.partition(", ")
+        style = {"linestyle": "--", "markerfacecolor": "white"} if variant else {}
+        axis.plot([*by_lag], [*by_lag.values()], "o-", color=plots.CELL_COLORS[cell], label=name, **style)
+    axis.axhline(tasks.ADDING_BASELINE, color=plots.BASELINE, linestyle=":", label="the answer 1, always")
+    title = "The adding problem, after training"
+    axis.set(yscale="log", ylim=(1e-5, 1), xlabel="timesteps", ylabel="mean squared error", title=title)
+    axis.legend(loc="lower right")
+    return figure
+
+
+def plot_clipping(curves):
+    figure, axis = plt.subplots(figsize=(7, 4.5))
     for name, curve in curves.items():
-        loss.plot(SMOOTH * np.arange(1, len(curve) + 1), np.where(np.isfinite(curve), curve, np.nan), label=name)
-    title = "simple cell, radius 1.5, gradient descent"
-    loss.set(yscale="log", ylim=(0.05, 1e4), xlabel="step of training", ylabel="squared error", title=title)
-    reach.legend(fontsize=8, loc="lower right")
-    loss.legend(fontsize=8)
-    return drawn
+        steps = STEPS_AVERAGED * np.arange(1, len(curve) + 1)
+        axis.plot(steps, np.where(np.isfinite(curve), curve, np.nan), label=name)
+    title = "Clipping gradients keeps a simple cell alive"
+    axis.set(yscale="log", ylim=(0.05, 1e4), xlabel="step of training", ylabel="mean squared error", title=title)
+    axis.legend()
+    return figure
 
 
-@app.command()
-def run(
-    timesteps: Annotated[int, typer.Option(min=2, help="Of the sequences whose gradients are measured.")] = 100,
-    lags: Annotated[str, typer.Option(help="Lengths of the adding problem, with commas between.")] = "10,30,100",
-    steps: Annotated[int, typer.Option(min=SMOOTH, help="Of each training.")] = 1200,
-    seed: common.Seed = 0,
-    run_dir: common.RunDir = None,
-):
-    """Measure, train, draw and write down; the default."""
-    lags = sequence_length.numbers(lags)
-    settings = {"timesteps": timesteps, "lags": lags, "steps": steps, "seed": seed}
-    folder = common.Run.begin(RECIPE, settings, "drawn", run_dir)
-    flow = flows(timesteps, seed)
-    print(f"‖∂L/∂h‖ at the first of {timesteps} steps, as a share of that at the last:")
-    for panel, shares in flow.items():
-        print(f"    {panel:10}" + ", ".join(f"{name}: {share[0]:.0e}" for name, share in shares.items()))
-    curves = clipped(min(steps, 400), seed)
-    errors = learned(lags, steps, seed)
-    print(f"Squared error of the adding problem after {steps} steps; who always says 1: {GUESS:.3f}")
+# -------------------------------------------------------------------------------------------------------- commands
+
+
+@app.command
+def run(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None):
+    """Measure, train, report and draw; the default command."""
+    s = settings
+    folder = runs.open_run(RECIPE, s, "random sequences", run_dir)
+    norms = {
+        name: {f"radius {r}": gradient_norms(lambda: cell(UNITS), s.timesteps, s.seed, r) for r in RADII}
+        for name, cell in CELLS.items()
+    }
+    norms["remedies"] = {name: gradient_norms(cell, s.timesteps, s.seed) for name, cell in REMEDIES.items()}
+    print(f"‖∂L/∂h‖ at the first of {s.timesteps} timesteps, relative to the last:")
+    for panel, curves in norms.items():
+        print(f"    {panel:10}" + ", ".join(f"{name}: {values[0]:.0e}" for name, values in curves.items()))
+    clipped = clipped_curves(min(s.steps, 400), s.seed)
+    errors = final_errors(s.lags, s.steps, s.seed)
+    baseline = f"the answer 1, always: {tasks.ADDING_BASELINE:.3f}"
+    print(f"Mean squared error of the adding problem after {s.steps} steps of training ({baseline}):")
     for name, by_lag in errors.items():
-        print(f"    {name:24}" + ", ".join(f"{lag} timesteps: {error:.4f}" for lag, error in by_lag.items()))
-    folder.save_figure(figure(flow, errors, curves), "gradient_flow.png")
-    found = {"flow": flow, "adding": errors, "clipping": curves}
-    folder.write_json("metrics.json", keras.tree.map_structure(plain, found))
-    print(f"Drawn in {folder / 'gradient_flow.png'}")
-
-
-def plain(value):
-    return value.tolist() if isinstance(value, np.ndarray) else value
+        print(f"    {name:26}" + ", ".join(f"{lag} timesteps: {error:.4f}" for lag, error in by_lag.items()))
+    folder.save_figure(plot_radii(norms), "spectral_radius.png")
+    folder.save_figure(plot_remedies(norms["remedies"]), "remedies.png")
+    folder.save_figure(plot_adding_problem(errors), "adding_problem.png")
+    folder.save_figure(plot_clipping(clipped), "clipping.png")
+    as_lists = lambda curves: {name: curve.tolist() for name, curve in curves.items()}
+    norms = {panel: as_lists(curves) for panel, curves in norms.items()}
+    folder.finish({"gradient_norms": norms, "adding_problem": errors, "clipping": as_lists(clipped)})
+    print(f"The figures are in {folder.path}.")
 
 
 if __name__ == "__main__":
-    common.main(app)
+    cli.main(app)

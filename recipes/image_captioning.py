@@ -1,298 +1,518 @@
-"""Captions of pictures, vector to sequence: a convolutional network looks, a recurrent one says what it sees.
+"""Captions of pictures, vector to sequence: a convolutional network sees a picture, a recurrent one describes it.
 
-In:     a picture, shape (batch, size, size, 3), or what a trained network makes of it, (batch, positions, channels).
-Out:    the logits of each next subword of the caption, shape (batch, steps, vocabulary), given those before it.
+In:     a picture, shape (batch, size, size, 3), or its features by a pretrained network, (batch, positions, channels),
+        and the subwords written so far, (batch, steps).
+Out:    the logits of the next subword at each step, shape (batch, steps, vocabulary size).
 Shape:  vector-to-sequence.
 
-    v_j = relu(P CNN(picture)_j)                    what is seen at position j; c = mean_j v_j, the one vector
-    s_0 = tanh(W c + b)
-    s_t = LSTM([e_t; c], s_{t-1})                   --enters same-vector: the same c at every step
-    s_t = LSTM(e_t, s_{t-1})                        --enters initial-state: only s_0 has seen the picture
-    s_t = LSTM([e_t; h̃_{t-1}], s_{t-1})             --enters attention: h̃_t looks v_1 … v_J up (Xu et al. 2015)
+    v_j = relu(P CNN(picture)_j)                    the memory: a vector for each position j; c = mean_j v_j
+    s_0 = tanh(W c + b)                             the decoder's first state
+    s_t = LSTM([e_t; c], s_{t-1})                   --enters same-vector: c at every step
+    s_t = LSTM(e_t, s_{t-1})                        --enters initial-state: only s_0 depends on the picture
+    s_t = LSTM([e_t; h̃_{t-1}], s_{t-1})             --enters attention: h̃_t attends to v_1 … v_J (Xu et al. 2015)
     P(y_t) = softmax(E h̃_t + a)                     without attention h̃_t = tanh(V s_t + d)
 
-e_t is the embedding of the caption's last subword. The scenes that come along are drawn, and the network that looks at
-them is trained too (--encoder cnn); the real data is --data flickr8k with --encoder MobileNetV2.
+e_t is the embedding of the caption's previous subword, a row of E. The built-in data are generated scenes of coloured
+shapes, on which a small convolutional network is trained together with the decoder (--encoder cnn). For photographs use
+--data flickr8k --encoder MobileNetV2 --size 160.
 
 Try next: --enters same-vector; --cell gru; your own folder of pictures with --data FOLDER.
 """
 
+import functools
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from recipes import batches, caption_inputs, caption_report, captioner, common, picture_features  # isort: skip
-from recipes import results, self_critical, training, translation_text  # isort: skip
-from recipes.captioner import BEAM, ENTERS, LENGTH_PENALTY, written  # isort: skip
-from recipes.encoder_decoder import cross_entropy  # isort: skip
+from toolkit import batches, cells, cli, decoding, losses, pictures, runs, self_critical, training, verification
+from toolkit.metrics.captions import cider, normalized, scores
+from toolkit.metrics.rewards import caption_reward
+from toolkit.plots.captions import attention_sheet, sheet
+from toolkit.text.subwords import START, Subwords
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-import typer
+from cyclopts import Parameter
+from keras import ops
 
 from datasets import captions
 from datasets.pictures import pictures_in
+from layers import Attention, AttentionDecoder, TiedEmbedding, VectorDecoder
 
 RECIPE = "image_captioning"
-FLICKR = {"data": "flickr8k", "encoder": "MobileNetV2", "size": 160}
-TUNED = FLICKR | {"units": 256, "embedding": 256, "dropout": 0.4, "mirrored": True, "self_critical": 5}
-VARIANTS = {  # chosen on validation
-    "same-vector": TUNED | {"enters": "same-vector"},
-    "attention": TUNED
-    | {"cell": "gru", "crops": 4, "test_augmentation": True, "epochs": 12, "self_critical": 4, "bleu_weight": 2.0},
-}
-app = common.command_line(__doc__)
+CNN = "cnn"
+FEATURES = runs.RUNS / RECIPE / "features"  # cached
+BEAM, LENGTH_PENALTY = 3, 1.0
+app = cli.app(RECIPE, __doc__)
 
-Enters = Annotated[
-    str, typer.Option(help=f"How the picture enters: {', '.join(ENTERS)}.", callback=common.one_of(ENTERS))
-]
-Units = Annotated[int, typer.Option(min=1, help="Units of each recurrent layer.")]
-Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a subword.")]
-Beam = Annotated[int, typer.Option(min=1, help="Beginnings kept of each caption; 1 is greedy.")]
-LengthPenalty = Annotated[float, typer.Option(min=0, max=10, help="α: above 0, longer captions are preferred.")]
-Encoder = Annotated[
-    str,
-    typer.Option(
-        help="cnn, a small one trained here, or a network of keras.applications, such as MobileNetV2.",
-        callback=common.one_of([picture_features.CNN, *picture_features.names()]),
-    ),
-]
-Size = Annotated[int, typer.Option(min=32, help="Pixels, wide and high, at which pictures are looked at.")]
-Weights = Annotated[str, typer.Option(help="Of the network that looks: a .weights.h5 file, or imagenet.")]
-Odd = Annotated[
-    str,
-    typer.Option(
-        help="refuse or skip damaged pictures, and pictures and captions without each other.",
-        callback=common.one_of(["refuse", "skip"]),
-    ),
+
+# -------------------------------------------------------------------------------------------------------- settings
+
+Enters = Literal["same-vector", "initial-state", "attention"]
+Encoder = Annotated[Literal[CNN, *pictures.pretrained_names()], Parameter(show_choices=False)]
+BeamWidth = Annotated[cli.Count, Parameter(help="Beam width; 1 is greedy search.")]
+LengthPenalty = Annotated[
+    float, cli.at_least(0, 10), Parameter(help="Length penalty α: above 0, longer captions are preferred.")
 ]
 
 
-def load_data(settings):
-    with common.user_errors():
-        return captions.load(settings["data"], settings["data_dir"], settings["split_seed"], settings["odd"])
+@dataclass(kw_only=True)
+class Settings(cli.Settings):
+    data: str = captions.GENERATED
+    """scenes (built in), flickr8k, coco, or a folder with captions.csv and pictures."""
+    split_seed: cli.Seed = 0
+    """Seed of the division into splits, where the data has none."""
+    odd: Literal["refuse", "skip"] = "refuse"
+    """refuse or skip damaged pictures, pictures without captions, and captions without a picture."""
+    enters: Enters = "attention"
+    """How the picture enters the decoder: as the same vector at every step, as the initial state, or by attention."""
+    encoder: Encoder = CNN
+    """cnn, a small network trained here, or a network of keras.applications, such as MobileNetV2."""
+    weights: str = "imagenet"
+    """Weights of that network: a .weights.h5 file, or imagenet to download them."""
+    size: Annotated[int, cli.at_least(32)] = 48
+    """Width and height in pixels to which pictures are resized."""
+    mirrored: cli.Switch = False
+    """Train on mirrored pictures too; not where left and right matter."""
+    crops: cli.CountOrNone = 0
+    """Train on so many random crops of each picture too; not where the edges matter."""
+    test_augmentation: cli.Switch = False
+    """Caption a picture together with its central crop and, with --mirrored, both of them mirrored."""
+    cell: cli.Cell = "lstm"
+    """Recurrent cell."""
+    units: cli.Count = 192
+    """Units of the recurrent layer."""
+    embedding: cli.Count = 192
+    """Embedding size."""
+    vocabulary: Annotated[int, cli.at_least(300)] = 2500
+    """Vocabulary size in subwords, at most."""
+    longest: Annotated[int, cli.at_least(5)] = 40
+    """Subwords in a caption, at most."""
+    dropout: cli.Share = 0.2
+    """Share of the features, of the embeddings and of the decoder's outputs that is dropped."""
+    label_smoothing: cli.Share = 0.1
+    """Probability that the target spreads evenly over the vocabulary."""
+    epochs: cli.Count = 6
+    """Passes over the training split with cross-entropy."""
+    patience: cli.Count = 5
+    """Epochs without improvement on the validation split after which training ends."""
+    batch_size: cli.Count = 64
+    """Captions in one training step."""
+    learning_rate: cli.LearningRate = 0.002
+    """Highest learning rate; it warms up and falls to 0 along a cosine."""
+    self_critical: cli.CountOrNone = 0
+    """Further epochs in which the network learns from captions of its own, rewarded by CIDEr (TensorFlow)."""
+    bleu_weight: cli.Positive = 0.0
+    """Weight of the mean of BLEU-1 to BLEU-4 in that reward; the weight of CIDEr is 1."""
 
 
-def fit(run, parts):
-    """Train from the settings in the run's folder, on the parts that `begin` returns.
+# ------------------------------------------------------------------------------------------------------------ data
 
-    Returns the model of the epoch with the best CIDEr on the validation part, its subwords, and the training's minutes.
+
+class Examples(NamedTuple):
+    """A split, as the network takes it."""
+
+    views: tf.Tensor  # (views, pictures, ...); the pictures themselves are the first view
+    names: list  # of the pictures
+    captions: list  # for each picture a list of texts
+
+
+def load_data(data=captions.GENERATED, data_dir=None, split_seed=0, odd="refuse"):
+    """Splits "train", "validation" and "test", tables with the columns name and captions; and their pictures."""
+    with runs.user_errors():
+        return captions.load(data, data_dir, split_seed, odd)
+
+
+def picture_inputs(source, names, augment=None, encoder=CNN, weights="imagenet", size=48, odd="refuse"):
+    """The network's input for each picture: the picture, or its features by a pretrained network.
+
+    Args:
+        source: a `datasets.pictures.Pictures` with pictures of these names.
+        augment: a function from an array of pictures to a list of views of them. By default the pictures alone.
+
+    Returns the views, (views, pictures, ...), and the names of the pictures that could be read.
     """
-    settings = run.settings
-    with common.prepare(settings["seed"], settings["strategy"]):
-        texts = [caption_report.plain(text) for row in parts["train"][2].values() for text in row]
-        subwords = translation_text.Subwords.kept(run, texts, settings["vocabulary"])
-        rows = {split: caption_inputs.examples(subwords, *parts[split][1:]) for split in ("train", "validation")}
-        stream, steps = batches.bucketed(rows["train"], settings["batch_size"], settings["seed"])
-        held_out, _ = batches.ordered(rows["validation"], settings["batch_size"])
-        model = captioner.compiled(len(subwords), settings, parts["train"][0].shape[1:], steps)
-    arrays, names, references = parts["validation"]
-    cider = lambda found: caption_report.cider(found, [references[name] for name in names])
-    inputs = tf.data.Dataset.from_tensor_slices(np.asarray(arrays)).batch(100)
-    scored = [translation_text.FreeDecoding("cider", subwords, inputs, cider, settings["longest"])]
-    kept = {"monitor": "-val_cider", "patience": settings["patience"], "callbacks": scored}
-    first = kept | {"monitor": "val_loss"} if settings["self_critical"] else kept  # CIDEr is more a matter of chance
-    forced = caption_inputs.forced(*parts["train"][:2], settings["seed"])
-    pairs = lambda epoch: stream(epoch).map(forced(epoch))
-    held_out = held_out.map(caption_inputs.forced(arrays, names, settings["seed"])(0))
-    minutes = training.fit(model, run, (pairs, steps), settings["epochs"], held_out, **first)
-    if settings["self_critical"]:
-        minutes += fit_further(model, run, subwords, parts["train"], kept)
-    return model, subwords, minutes
+    with runs.user_errors():
+        arrays, messages = pictures.read(source, list(names), size, odd)
+        for message in messages:
+            print(f"skipped: {message}")
+        if not arrays:
+            raise ValueError("None of the pictures can be read.")
+        views = np.stack([*arrays.values()])
+        views = augment(views) if augment else [views]
+        if encoder != CNN:
+            weights = weights if weights == "imagenet" else Path(weights)
+            views = pictures.features(views, encoder, size, weights, FEATURES)
+        return tf.stack(views), [*arrays]
 
 
-def fit_further(model, run, subwords, part, kept):
-    """Self-critical training on the training part's pictures; returns its minutes."""
-    (arrays, names, references), settings = part, run.settings
-    texts = [[caption_report.plain(text) for text in references[name]] for name in names]
-    lengths = [len(row) for row in subwords.numbers([text for row in texts for text in row])]
-    most = min(int(np.quantile(lengths, 0.9)), settings["longest"])
-    reward = self_critical.judge(texts, settings["bleu_weight"])
-    numbers = np.arange(len(arrays)) % len(names)  # all views of a picture have the same captions
-    return self_critical.fit(model, run, arrays, numbers, subwords, reward, most, settings["self_critical"], **kept)
+def load_examples(s, data, split, augment=None):
+    """A split as the settings `s` ask for it; `augment` as in `picture_inputs`."""
+    table = data.splits[split]
+    views, names = picture_inputs(data.pictures, table["name"], augment, s.encoder, s.weights, s.size, s.odd)
+    texts = dict(zip(table["name"], table["captions"]))
+    return Examples(views, names, [texts[name] for name in names])
 
 
-def evaluate_model(model, subwords, data, part, run, split="test", **searching):
-    """Caption a part of the data and score it: prints, draws a sheet, writes a TSV; returns the scores."""
-    arrays, names, texts = part
-    views = caption_inputs.by_picture(arrays, len(names))
-    found = [beams[0][0] for beams in written(model, subwords, run.settings, views, **searching)]
-    metrics = caption_report.scores(found, [texts[name] for name in names])
-    print(f"\n{data.described()}\nThe {split} part, {len(names):,} pictures, free decoding, against all references:")
-    print("\n".join(f"    {name:8}{value:7.3f}" for name, value in metrics.items()))
-    few = np.linspace(0, len(names) - 1, min(12, len(names))).astype(int)
-    pictures = dict(data.pictures.arrays([names[i] for i in few]))
-    figure = caption_report.sheet([pictures[names[i]] for i in few], [found[i] for i in few])
+def augmentation(s):
+    """The views of a picture that are captioned together."""
+    return functools.partial(pictures.evaluation_views, mirrored=s.mirrored) if s.test_augmentation else None
+
+
+def caption_columns(subwords, captions):
+    """For each caption its picture's number, (captions,), and its subwords, a list of lists of ids."""
+    pairs = [(number, normalized(text)) for number, texts in enumerate(captions) for text in texts]
+    return [np.array([number for number, _ in pairs]), subwords.ids([text for _, text in pairs])]
+
+
+def teacher_forcing(views, seed=0):
+    """A function from the epoch to one from pictures' numbers and captions to (picture, written) and the captions.
+
+    `written` is what was written before each subword. For each caption one of its picture's views is chosen at random;
+    the seed, the epoch and the first number of the batch decide which.
+    """
+    views = tf.convert_to_tensor(views)
+
+    def example(epoch, numbers, target):
+        seeds = [tf.cast(epoch, "int64") + 1000 * seed, tf.cast(numbers[0], "int64")]
+        view = tf.random.stateless_uniform(tf.shape(numbers), seeds, 0, len(views), numbers.dtype)
+        picture = tf.gather_nd(views, tf.stack([view, numbers], axis=1))
+        return (picture, shifted(target)), target
+
+    return lambda epoch: functools.partial(example, epoch)
+
+
+def shifted(target):
+    """What was written before each subword of the target."""
+    return tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=START)
+
+
+# --------------------------------------------------------------------------------------------------------- network
+
+
+def build_model(vocabulary_size, shape, enters="attention", cell="lstm", units=192, embedding=192, dropout=0.2, seed=0):
+    """A network from a picture and what was written before each step to the logits of the next subword.
+
+    Args:
+        shape: of a picture, (size, size, 3), or of its features by a pretrained network, (positions, channels).
+        enters: how the picture enters the decoder, "same-vector", "initial-state" or "attention".
+
+    Returns a model from [picture, written], (batch, ...) and (batch, steps), to (batch, steps, vocabulary size).
+    """
+    picture = x = keras.Input(shape, name="picture")
+    written = keras.Input((None,), dtype="int32", name="written")
+    if len(shape) == 3:
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1)(x)
+        for filters in (24, 48, 96, 96):
+            x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(x)
+        x = keras.layers.Reshape((-1, 96))(x)  # (batch, positions, 96)
+        x = keras.layers.Dropout(dropout, seed=seed + 2)(x)
+    else:
+        x = keras.layers.BatchNormalization(name="scale")(x)  # the two joined feature maps have different scales
+        # Whole channels are dropped, because neighbouring positions have similar values. This was better on Flickr8k's
+        # validation split, and worse on the scenes, whose network has few channels.
+        x = keras.layers.SpatialDropout1D(dropout, seed=seed + 2)(x)
+    memory = keras.layers.Dense(units, activation="relu", name="project")(x)  # (batch, positions, units)
+    vector = keras.layers.GlobalAveragePooling1D(name="mean")(memory)  # (batch, units)
+
+    if enters == "attention":
+        decoder = AttentionDecoder(cells.cell(cell, units), Attention("additive"), units, embedding, name="decoder")
+        conditions = [memory]
+    else:
+        recurrent = cells.recurrent(cell, units, return_sequences=True)
+        decoder = VectorDecoder(recurrent, embedding, repeat_vector=enters == "same-vector", name="decoder")
+        conditions = [vector] if enters == "same-vector" else []
+    initial_state = keras.layers.Dense(decoder.state_features, activation="tanh", name="bridge")(vector)
+
+    embed = TiedEmbedding(vocabulary_size, embedding, name="embedding")
+    x = keras.layers.Dropout(dropout, seed=seed)(embed(written))  # (batch, steps, embedding)
+    h = decoder(x, initial_state, *conditions)
+    h = keras.layers.Dropout(dropout, seed=seed + 1, name="output_dropout")(h)  # (batch, steps, embedding)
+    return keras.Model([picture, written], embed(h, reverse=True))
+
+
+# ----------------------------------------------------------------------------------------------------------- train
+
+
+def fit(
+    model,
+    subwords,
+    train,
+    validation,
+    run,
+    epochs=6,
+    patience=5,
+    batch_size=64,
+    learning_rate=0.002,
+    label_smoothing=0.1,
+    longest=40,
+    self_critical_epochs=0,
+    bleu_weight=0.0,
+    seed=0,
+):
+    """Compile and train a model; it ends with the weights of the epoch with the highest CIDEr on the validation split.
+
+    Self-critical training starts from the epoch with the smallest validation loss, which depends less on chance.
+
+    Args:
+        train, validation: `Examples`.
+        run: a `toolkit.runs.Run`.
+
+    Returns the minutes of training.
+    """
+    stream, steps = batches.bucketed(caption_columns(subwords, train.captions), batch_size, seed)
+    held_out, _ = batches.by_length(caption_columns(subwords, validation.captions), batch_size)
+    example = teacher_forcing(train.views, seed)
+    rate = training.warmed_up_cosine_decay(learning_rate, epochs, steps)
+    with training.scope(model):
+        optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0)
+        model.compile(optimizer, losses.label_smoothed_cross_entropy(label_smoothing))
+        search = decoding.Search(decoding.StepwiseDecoder(model), beam_width=1, longest=longest)
+    score = lambda texts: cider(texts, validation.captions)
+    plain = tf.data.Dataset.from_tensor_slices(validation.views[0]).batch(100)
+    callbacks = [decoding.FreeDecoding("cider", search, subwords, plain, score)]
+    minutes = training.fit(
+        model,
+        run,
+        (lambda epoch: stream(epoch).map(example(epoch)), steps),
+        epochs,
+        held_out.map(teacher_forcing(validation.views, seed)(0)),
+        monitor="val_loss" if self_critical_epochs else "-val_cider",
+        patience=patience,
+        callbacks=callbacks,
+    )
+    if self_critical_epochs:
+        options = {"monitor": "-val_cider", "patience": patience, "callbacks": callbacks}
+        minutes += fit_self_critical(
+            model, subwords, train, run, self_critical_epochs, bleu_weight, longest, seed, options
+        )
+    return minutes
+
+
+def fit_self_critical(model, subwords, train, run, epochs, bleu_weight, longest, seed, options):
+    """Continue with self-critical training; `options` are those of `training.fit`. Returns its minutes."""
+    texts = [[normalized(text) for text in row] for row in train.captions]
+    lengths = [len(ids) for ids in subwords.ids([text for row in texts for text in row])]
+    longest = min(int(np.quantile(lengths, 0.9)), longest)  # few captions are as long as the longest reference
+    inputs = tf.reshape(train.views, (-1, *train.views.shape[2:]))
+    numbers = np.arange(len(inputs)) % len(texts)  # all views of a picture have the same references
+    reward = caption_reward(texts, bleu_weight)
+    return self_critical.fit(model, run, inputs, numbers, subwords, reward, longest, epochs, seed, **options)
+
+
+@app.command
+def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
+    """Train, caption the test split and report the metrics; the default command."""
+    s = settings
+    if s.self_critical:
+        self_critical.require_tensorflow()
+    data = load_data(s.data, s.data_dir, s.split_seed, s.odd)
+    # Pictures are read before the run's folder is created, so that damaged ones leave no folder behind.
+    training_views = functools.partial(pictures.training_views, mirrored=s.mirrored, crops=s.crops)
+    examples = load_examples(s, data, "train", training_views), load_examples(s, data, "validation")
+    test = load_examples(s, data, "test", augmentation(s))
+    run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
+    with training.reproducible(s.seed, s.strategy):
+        texts = [normalized(text) for row in examples[0].captions for text in row]
+        subwords = Subwords.learn(texts, s.vocabulary)
+        subwords.save(run)
+        shape = examples[0].views.shape[2:]
+        model = build_model(len(subwords), shape, s.enters, s.cell, s.units, s.embedding, s.dropout, s.seed)
+    minutes = fit(
+        model,
+        subwords,
+        *examples,
+        run,
+        epochs=s.epochs,
+        patience=s.patience,
+        batch_size=s.batch_size,
+        learning_rate=s.learning_rate,
+        label_smoothing=s.label_smoothing,
+        longest=s.longest,
+        self_critical_epochs=s.self_critical,
+        bleu_weight=s.bleu_weight,
+        seed=s.seed,
+    )
+    found = write_captions([model], subwords, test.views, longest=s.longest)
+    run.finish({"minutes": minutes} | report(found, data, test, run))
+    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path} PICTURE")
+
+
+# -------------------------------------------------------------------------------------------------------- evaluate
+
+
+class ViewDecoder(decoding.StepwiseDecoder):
+    """A network's decoder for one of several views of each picture; its inputs have the shape (batch, views, ...)."""
+
+    def __init__(self, model, number):
+        super().__init__(model)
+        self.number = number
+
+    def start(self, inputs):
+        return super().start(inputs[:, self.number])
+
+
+def write_captions(models, subwords, views, beam=BEAM, length_penalty=LENGTH_PENALTY, longest=40):
+    """Captions of pictures by beam search: for each picture pairs of text and score, the best first.
+
+    Args:
+        models: one or several networks with the same subwords.
+        views: (views, pictures, ...). A subword's probability is its mean over all models and all views of a picture.
+    """
+    ensemble = decoding.Ensemble([ViewDecoder(model, number) for model in models for number in range(len(views))])
+    search = decoding.Search(ensemble, beam, length_penalty, longest=longest)
+    return decoding.hypotheses(search, subwords, tf.data.Dataset.from_tensor_slices(by_picture(views)).batch(100))
+
+
+def by_picture(views):
+    """(views, pictures, ...) to (pictures, views, ...)."""
+    return np.swapaxes(np.asarray(views), 0, 1)
+
+
+def report(found, data, examples, run, split="test"):
+    """Score captions against all their references: prints the scores, draws a sheet, writes a TSV file.
+
+    Args:
+        found: what `write_captions` returns for the pictures of `examples`.
+
+    Returns the metrics.
+    """
+    texts = [beams[0][0] for beams in found]
+    metrics = scores(texts, examples.captions)
+    print(f"\n{data.described()}")
+    print(f"Captions of the {split} split, {len(texts):,} pictures, against all references:")
+    for name, value in metrics.items():
+        print(f"    {name:8}{value:7.3f}")
+    few = np.linspace(0, len(texts) - 1, min(12, len(texts))).astype(int)
+    shown = dict(data.pictures.arrays([examples.names[i] for i in few]))
+    figure = sheet([shown[examples.names[i]] for i in few], [texts[i] for i in few])
     run.save_figure(figure, f"captions-{split}.png")
-    table = pd.DataFrame({"name": names, "caption": found, "references": [" | ".join(texts[name]) for name in names]})
-    with common.replacing(run / f"captions-{split}.tsv") as file:
+    references = [" | ".join(row) for row in examples.captions]
+    table = pd.DataFrame({"name": examples.names, "caption": texts, "references": references})
+    with runs.replacing(run / f"captions-{split}.tsv") as file:
         table.to_csv(file, sep="\t", index=False)
     return metrics
 
 
-def begin(settings, run_dir=None, resume=False):
-    """The run's folder, its data, and each part's inputs, read first, so that wrong input leaves no folder behind."""
-    data = load_data(settings)
-    once = {"validation": settings | {"test_augmentation": False}}  # training validates on pictures as they are
-    parts = {split: caption_inputs.part(once.get(split, settings), data, split) for split in data.splits}
-    return common.Run.begin(RECIPE, settings, data.checksum(), run_dir, resume), data, parts
+def ensemble_scores(finished, data):
+    """Metrics on the test split of captions that the networks of several runs write as one.
+
+    Args:
+        finished: a list of finished `toolkit.runs.Run`s that differ in their seeds alone.
+        data: what `load_data` returns.
+    """
+    s, subwords = finished[0].settings(Settings), Subwords.load(finished[0])
+    test = load_examples(s, data, "test", augmentation(s))
+    found = write_captions([run.model() for run in finished], subwords, test.views, longest=s.longest)
+    return scores([beams[0][0] for beams in found], test.captions)
 
 
-def complete(run, data, parts):
-    """Train from a run's settings, report, and leave its folder finished."""
-    model, subwords, minutes = fit(run, parts)
-    run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, subwords, data, parts["test"], run))
+def open_finished(run):
+    """A finished run, its settings, subwords and model."""
+    run = runs.finished_run(RECIPE, run)
+    return run, run.settings(Settings), Subwords.load(run), run.model()
 
 
-@app.command()
-def train(
-    data: Annotated[
-        str, typer.Option(help="scenes (comes along), flickr8k, coco, or a folder with captions.csv and pictures.")
-    ] = captions.GENERATED,
-    data_dir: common.DataDir = None,
-    enters: Enters = "attention",
-    encoder: Encoder = picture_features.CNN,
-    weights: Weights = "imagenet",
-    fine_tune: Annotated[bool, typer.Option("--fine-tune", help="Train that network too; slow.")] = False,
-    size: Size = 48,
-    mirrored: Annotated[
-        bool, typer.Option("--mirrored", help="Train on mirrored pictures too; not where left and right matter.")
-    ] = False,
-    crops: Annotated[
-        int, typer.Option(min=0, help="Train on as many random parts of each picture too; not where edges matter.")
-    ] = 0,
-    test_augmentation: Annotated[
-        bool, typer.Option("--test-augmentation", help="Caption a picture and its middle together; as --mirrored says.")
-    ] = False,
-    odd: Odd = "refuse",
-    cell: common.Cell = "lstm",
-    units: Units = 192,
-    layers: Annotated[int, typer.Option(min=1, help="Recurrent layers.")] = 1,
-    embedding: Embedding = 192,
-    vocabulary: Annotated[int, typer.Option(min=300, help="Subwords, at most.")] = 2500,
-    longest: Annotated[int, typer.Option(min=5, help="Subwords in a caption, at most.")] = 40,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of features, embeddings and h̃ dropped.")] = 0.2,
-    label_smoothing: Annotated[float, typer.Option(min=0, max=0.9, help="Probability spread over all subwords.")] = 0.1,
-    epochs: common.Epochs = 6,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without a gain in validation after which it ends.")] = 5,
-    batch_size: common.BatchSize = 64,
-    learning_rate: Annotated[
-        float, typer.Option(min=1e-8, max=1, help="At its highest; it warms up and falls to 0 along a cosine.")
-    ] = 0.002,
-    self_critical: Annotated[
-        int, typer.Option(min=0, help="Epochs after these in which it learns from its own captions, judged by CIDEr.")
-    ] = 0,
-    bleu_weight: Annotated[
-        float, typer.Option(min=0, help="Weight of the mean of BLEU-1 to 4 in that judgement; CIDEr's is 1.")
-    ] = 0.0,
-    seed: common.Seed = 0,
-    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division, where the data has none.")] = 0,
-    run_dir: common.RunDir = None,
-    resume: common.Resume = False,
-    strategy: common.Strategy = "none",
-):
-    """Train, caption the test part and score it; the default."""
-    settings = {name: value for name, value in locals().items() if name not in common.NOT_SETTINGS}
-    run, data, parts = begin(settings, run_dir, resume)
-    complete(run, data, parts)
-    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path} PICTURE")
-
-
-@app.command()
+@app.command
 def evaluate(
-    run: common.FinishedRun = None,
-    beam: Beam = BEAM,
+    *,
+    run: cli.FinishedRun = None,
+    beam: BeamWidth = BEAM,
     length_penalty: LengthPenalty = LENGTH_PENALTY,
-    validation: Annotated[bool, typer.Option("--validation", help="Score the validation part instead.")] = False,
+    validation: Annotated[cli.Switch, Parameter(help="Report on the validation split instead.")] = False,
 ):
-    """Report on the test part again."""
-    run, model, subwords = translation_text.opened(RECIPE, run)
-    split = "validation" if validation else "test"
-    searching = {"beam": beam, "length_penalty": length_penalty}
-    data = load_data(run.settings)
-    evaluate_model(model, subwords, data, caption_inputs.part(run.settings, data, split), run, split, **searching)
+    """Report on the test split again."""
+    run, s, subwords, model = open_finished(run)
+    data, split = load_data(s.data, s.data_dir, s.split_seed, s.odd), "validation" if validation else "test"
+    examples = load_examples(s, data, split, augmentation(s))
+    found = write_captions([model], subwords, examples.views, beam, length_penalty, s.longest)
+    report(found, data, examples, run, split)
 
 
-@app.command()
+# --------------------------------------------------------------------------------------------------------- predict
+
+
+def caption_probabilities(model, subwords, picture, texts):
+    """The probability of each text as the caption of one picture, given by its views, (views, ...)."""
+    probabilities = []
+    for ids in subwords.ids(texts):
+        target = np.array([ids] * len(picture))
+        logits = model([picture, shifted(target).numpy()])
+        chosen = ops.take_along_axis(ops.softmax(logits), target[..., None], axis=-1)  # (views, steps, 1)
+        probabilities.append(float(ops.convert_to_numpy(ops.prod(ops.mean(chosen, axis=0)))))
+    return probabilities
+
+
+@app.command
 def predict(
-    picture: Annotated[Path, typer.Argument(help="A picture, or a folder, zip or tar of pictures.")],
-    run: common.FinishedRun = None,
-    beam: Beam = BEAM,
+    picture: Annotated[Path, Parameter(help="A picture, or a folder, zip or tar of pictures.")],
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    beam: BeamWidth = BEAM,
     length_penalty: LengthPenalty = LENGTH_PENALTY,
 ):
-    """Caption pictures, and draw them with their captions; what cannot be read is told and left out."""
-    run, model, subwords = translation_text.opened(RECIPE, run)
-    with common.user_errors():
-        pictures = pictures_in(picture)
-    arrays, names = caption_inputs.seen(run.settings | {"odd": "skip"}, pictures, sorted(pictures.names))
-    views = caption_inputs.by_picture(arrays, len(names))
-    found = written(model, subwords, run.settings, views, beam, length_penalty)
-    for seen, name, beams in zip(views, names, found):
+    """Caption pictures, and draw them with their captions. Damaged pictures are reported and skipped."""
+    run, s, subwords, model = open_finished(run)
+    with runs.user_errors():
+        source = pictures_in(picture)
+    views, names = picture_inputs(source, sorted(source.names), augmentation(s), s.encoder, s.weights, s.size, "skip")
+    found = write_captions([model], subwords, views, beam, length_penalty, s.longest)
+    for name, picture_views, beams in zip(names, by_picture(views), found):
         print(name)
         texts = [text for text, _ in beams]
-        for text, probability in zip(texts, caption_inputs.probabilities(model, seen, subwords.numbers(texts))):
+        for text, probability in zip(texts, caption_probabilities(model, subwords, picture_views, texts)):
             print(f"    {probability:9.4%}  {text}")
-    shown = dict(pictures.arrays(names[:24]))
-    run.save_figure(caption_report.sheet([*shown.values()], [beams[0][0] for beams in found]), "predicted.png")
+    shown = dict(source.arrays(names[:24]))
+    best = [beams[0][0] for beams in found]
+    run.save_figure(sheet([*shown.values()], best), "predicted.png")
     print(f"Drawn in {run / 'predicted.png'}")
-    if run.settings["enters"] == "attention":
-        for array, name, beams in list(zip(arrays, names, found))[:24]:
-            target = subwords.numbers([beams[0][0]])[0]
-            weights = translation_text.attention_weights(model, array, target)
-            figure = caption_report.attention_sheet(shown[name], subwords.pieces(target[:-1]), weights)
-            run.save_figure(figure, f"attention-{Path(name).stem}.png")
-        print(f"What each word looked at is drawn in {run / 'attention-….png'}")
+    if s.enters == "attention":
+        draw_attention(model, subwords, shown, views[0], best, run)
 
 
-@app.command()
-def verify(cell: common.Cell = "lstm", enters: Enters = "attention", units: Units = 32, embedding: Embedding = 24):
+def draw_attention(model, subwords, shown, inputs, texts, run):
+    """Draw the attention weights of each subword of each text, the captions of the pictures `shown`, by name."""
+    decoder = decoding.StepwiseDecoder(model)
+    for (name, picture), given, text in zip(shown.items(), inputs, texts):
+        target = subwords.ids([text])[0]
+        weights = decoding.attention_weights(decoder, given, target)
+        run.save_figure(
+            attention_sheet(picture, subwords.pieces(target[:-1]), weights), f"attention-{Path(name).stem}.png"
+        )
+    print(f"The attention weights of each subword are drawn in {run / 'attention-….png'}")
+
+
+# ---------------------------------------------------------------------------------------------------------- verify
+
+
+@app.command
+def verify(
+    *,
+    cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
+    enters: Annotated[Enters, Parameter(help="How the picture enters the decoder.")] = "attention",
+    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer.")] = 32,
+    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 24,
+):
     """Compare with built-in layers.
 
-    The same network from both, with the same weights: outputs, every gradient, the loss over a short training. Exits
-    with 1 where they differ.
+    The same network is built from both, with the same weights: outputs, every gradient, and the loss over a short
+    training are compared. The exit status is 1 if they differ.
     """
-    rng, vocabulary = np.random.default_rng(0), 60
-    settings = {"units": units, "layers": 1, "embedding": embedding, "dropout": 0.0, "seed": 0, "enters": enters}
-    settings |= {"encoder": picture_features.CNN, "size": 32}
-
-    def build(name):
-        model = captioner.build(vocabulary, settings | {"cell": name}, looks=False)
-        model.build(((None, 9, 20), (None, None)))
-        return model
-
-    target = rng.integers(4, vocabulary, (320, 14)) * (np.arange(14) < rng.integers(5, 14, (320, 1), endpoint=True))
-    x, y = translation_text.teacher_forced(rng.normal(size=(320, 9, 20)).astype("float32"), tf.constant(target))
-    loss = lambda *pair: 100 * cross_entropy(0.1)(*pair)  # or gradients are small beside the weights
-    training.verify(build, cell, (x[0], x[1].numpy()), y.numpy(), loss)
-
-
-@app.command()
-def publish(
-    variant: Annotated[
-        str, typer.Option(help=f"{' or '.join(VARIANTS)}.", callback=common.one_of(VARIANTS))
-    ] = "attention",
-    data_dir: common.DataDir = None,
-    weights: Weights = "imagenet",
-    seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 3,
-    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
-):
-    """Train on Flickr8k once a seed, and write results/; the same command goes on after a stop."""
-    settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir, "weights": weights}
-    one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
-    runs = common.once_a_seed(RECIPE, variant, seeds, settings, one)
-    model, subwords = translation_text.together([run for run, _ in runs])
-    arrays, names, texts = caption_inputs.part(settings, load_data(settings), "test")
-    found = written(model, subwords, settings, caption_inputs.by_picture(arrays, len(names)))
-    scores = caption_report.scores([beams[0][0] for beams in found], [texts[name] for name in names])
-    once = {f"{name}_seeds_together": score for name, score in scores.items()}
-    rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
-    command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
-    beside = caption_report.published(variant)
-    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))
+    rng, vocabulary_size = np.random.default_rng(0), 60
+    build = lambda name: build_model(vocabulary_size, (9, 20), enters, name, units, embedding, dropout=0.0)
+    features = rng.normal(size=(320, 9, 20)).astype("float32")
+    target = verification.random_sequences(rng, 320, 14, vocabulary_size, first=4)
+    loss = lambda *pair: (
+        100 * losses.label_smoothed_cross_entropy(0.1)(*pair)
+    )  # or gradients would be small beside the weights
+    verification.verify(build, cell, (features, shifted(target).numpy()), target, loss)
 
 
 if __name__ == "__main__":
-    common.main(app)
+    cli.main(app)

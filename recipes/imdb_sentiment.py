@@ -1,184 +1,250 @@
-"""Sentiment of film reviews, sequence to vector: from the words of a review, whether its writer loved the film.
+"""Sentiment of film reviews, sequence to vector: did the writer of a review love the film?
 
-In:     the text; inside the model its words as numbers, shape (batch, timesteps), padded on the right and masked.
+In:     the ids of a review's words, shape (batch, timesteps), padded on the right with 0 and masked.
 Out:    the probability that the review is positive, shape (batch, 1); as a score, 2 p - 1, from -1 (hate) to +1 (love).
 Shape:  sequence-to-vector.
 
-    e_t = E[w_t]                                    embedding of the t-th word, with dropout; with --bigrams,
-                                                    E[w_t] + B[w_{t-1}, w_t]
-    h_t = [LSTM(e_t, h_{t-1}); LSTM(e_t, h_{t+1})]  reading in both directions, or another --cell
-    p = σ(w · [mean_t h_t; max_t h_t] + b)          logistic regression on the mean and maximum of all states
+    e_t = E[w_t]                                     embedding of the t-th word, with dropout;
+                                                     with --bigrams E[w_t] + B[w_{t-1}, w_t]
+    h_t = [LSTM(e_t, h_{t-1}) ; LSTM(e_t, h_{t+1})]  reading in both directions, or another --cell
+    p = σ(w · [mean_t h_t ; max_t h_t] + b)          logistic regression on the mean and maximum of all hidden states
 
-The data that comes along is generated and needs no download: phrases in which the order of the words decides. The real
-one is --data imdb, the Large Movie Review Dataset (Maas et al. 2011), 25,000 reviews to train on and as many to test.
+The built-in data is generated and needs no download: phrases in which the order of the words decides. For real reviews
+use --data imdb, the Large Movie Review Dataset (Maas et al. 2011): 25,000 reviews to train on and 25,000 to test.
 
-Try next: --cell simple, and see what a bag of words does to it; --units 128; your own reviews with --data reviews.csv.
+Try next: --cell simple, and compare it with a bag of words; --units 128; your own reviews with --data reviews.csv.
 """
 
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from recipes import common, results, review_classifier, review_rivals  # isort: skip
+from toolkit import batches, cli, runs, training, verification
+from toolkit.baselines.reviews import BASELINES
+from toolkit.cells import recurrent
+from toolkit.plots import word_scores
+from toolkit.text.words import Vocabulary, pair_ids
 
 import keras
 import numpy as np
-import typer
+from cyclopts import Parameter
 
 from datasets import reviews
+from layers import Embedding, MaskedMaxPooling1D
 
 RECIPE = "imdb_sentiment"
-PUBLISHED = [
-    {"name": "Keras's example, 2 x BiLSTM-64", "metric": "test_accuracy", "value": 0.843, "source": "keras.io"},
-    {"name": "NBSVM, bigrams", "metric": "test_accuracy", "value": 0.9122, "source": "Wang & Manning 2012"},
-    {"name": "oh-2LSTMp", "metric": "test_accuracy", "value": 0.9186, "source": "Johnson & Zhang 2016"},
-]
-UNLABELLED = [
-    {"name": "LM-LSTM", "metric": "test_accuracy", "value": 0.9236, "source": "Dai & Le 2015"},
-    {"name": "SA-LSTM", "metric": "test_accuracy", "value": 0.9276, "source": "Dai & Le 2015"},
-]
-VARIANTS = {  # by name, what differs from the default flags, chosen on the validation part
-    "quick": {},
-    "best": {"bigrams": 200_000, "epochs": 1},
-    "pretrained": {"dropout": 0.2, "learning_rate": 0.001, "epochs": 2},
-}
-app = common.command_line(__doc__)
+app = cli.app(RECIPE, __doc__)
 
 
-def head():
-    return keras.layers.Dense(1, activation="sigmoid")
+# -------------------------------------------------------------------------------------------------------- settings
 
 
-def target(split):
-    return split["label"].to_numpy()[:, None]
+@dataclass(kw_only=True)
+class Settings(cli.Settings):
+    data: str = reviews.GENERATED
+    """phrases (built in), imdb, imdb_reviews (no stars), or a CSV or JSON-lines file, or a folder of two."""
+    split_seed: cli.Seed = 0
+    """Seed of the division into training and validation splits."""
+    vocabulary: Annotated[int, cli.at_least(10)] = 20_000
+    """Vocabulary size: the most frequent words of the training split."""
+    words: Annotated[int, cli.at_least(5)] = 400
+    """Words to read of a review: its last ones."""
+    cell: cli.Cell = "lstm"
+    """Recurrent cell."""
+    units: cli.Count = 64
+    """Units of the recurrent layer, in each direction."""
+    embedding: cli.Count = 64
+    """Embedding size."""
+    bigrams: cli.CountOrNone = 0
+    """Ids for pairs of neighbouring words, whose embedding is added to the word's; 0 for none."""
+    dropout: cli.Share = 0.4
+    """Share of the embeddings and of the pooled states that is dropped."""
+    pretrained: str | None = None
+    """Run of review_language_model.py to start from; it decides cell, vocabulary, embedding and units."""
+    epochs: cli.Count = 4
+    """Passes over the training split."""
+    batch_size: cli.Count = 32
+    """Reviews in one training step."""
+    learning_rate: cli.LearningRate = 0.003
+    """Learning rate at the start; it falls to 0 along a cosine."""
 
 
-def score(probabilities):
-    """From -1 (hate) to +1 (love), of outputs of shape (n, 1)."""
-    return 2 * probabilities[:, 0] - 1
+# ------------------------------------------------------------------------------------------------------------ data
 
 
-def says(probability):
-    return f"score {2 * probability[0] - 1:+.2f}, probability of positive {probability[0]:.1%}"
+def load_data(data=reviews.GENERATED, data_dir=None, split_seed=0):
+    """Reviews with splits "train", "validation" and "test", tables with the columns text and label (0 or 1)."""
+    with runs.user_errors():
+        return reviews.load(data, data_dir, split_seed)
 
 
-def evaluate_model(model, data, rivals=True):
-    """Score the test part, beside the rivals; prints and returns the metrics."""
+def columns(vocabulary, texts, words=400, bigrams=0):
+    """The network's inputs: lists of int32 arrays, one a text; word ids and, with `bigrams`, ids of pairs of words."""
+    ids = [vocabulary.ids(text, words) for text in texts]
+    return [ids, [pair_ids(row, bigrams) for row in ids]] if bigrams else [ids]
+
+
+# --------------------------------------------------------------------------------------------------------- network
+
+
+def build_model(vocabulary_size, cell="lstm", units=64, embedding=64, bigrams=0, dropout=0.4, seed=0):
+    """A network from word ids, (batch, timesteps), to the probability of a positive review, (batch, 1)."""
+    inputs = [keras.Input((None,), dtype="int32", name="words")]
+    x = Embedding(vocabulary_size, embedding, mask_zero=True, name="embedding")(inputs[0])
+    if bigrams:  # initially zero: the embedding of a pair is the sum of its words' until it has been learned
+        inputs.append(keras.Input((None,), dtype="int32", name="pairs"))
+        pairs = Embedding(bigrams + 1, embedding, "zeros", mask_zero=True, name="bigram_embedding")(inputs[1])
+        x = keras.layers.Add()([x, pairs])
+    x = keras.layers.SpatialDropout1D(dropout, seed=seed)(x)
+    reader = keras.layers.Bidirectional(recurrent(cell, units, return_sequences=True), name="reader")
+    states = reader(x)  # (batch, timesteps, 2 * units)
+    x = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling1D()(states), MaskedMaxPooling1D()(states)])
+    x = keras.layers.Dropout(dropout, seed=seed + 1)(x)  # (batch, 4 * units)
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
+
+
+# ----------------------------------------------------------------------------------------------------------- train
+
+
+def fit(model, train, validation, run, epochs=4, batch_size=32, learning_rate=0.003, seed=0):
+    """Compile and train a model; it ends with the weights of the epoch with the smallest validation loss.
+
+    Args:
+        train, validation: columns of inputs with the labels, (reviews, 1), behind them.
+        run: a `toolkit.runs.Run`.
+
+    Returns the minutes of training.
+    """
+    as_pair = lambda *batch: (batch[:-1], batch[-1])
+    stream, steps = batches.bucketed(train, batch_size, seed)
+    held_out, _ = batches.by_length(validation, batch_size)
+    optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
+    with training.scope(model):
+        model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
+    stream_of = lambda epoch: stream(epoch).map(as_pair)
+    return training.fit(model, run, (stream_of, steps), epochs, held_out.map(as_pair))
+
+
+@app.command
+def train(
+    settings: cli.Flags[Settings] = Settings(),
+    *,
+    run_dir: cli.RunDir = None,
+    resume: cli.Resume = False,
+    baselines: Annotated[bool, Parameter(parse=False)] = True,
+):
+    """Train and report; the default command."""
+    s = settings
+    start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
+    if start:
+        taken_over = "cell", "vocabulary", "embedding", "units"
+        s = replace(s, **{name: start.config["settings"][name] for name in taken_over})
+    data = load_data(s.data, s.data_dir, s.split_seed)
+    run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
+    with training.reproducible(s.seed, s.strategy):
+        vocabulary = Vocabulary.load(start) if start else Vocabulary.learn(data.splits["train"]["text"], s.vocabulary)
+        vocabulary.save(run)
+        model = build_model(len(vocabulary), s.cell, s.units, s.embedding, s.bigrams, s.dropout, s.seed)
+        for name in ("embedding", "reader") if start else ():
+            model.get_layer(name).set_weights(start.model().get_layer(name).get_weights())
+    examples = [
+        [*columns(vocabulary, split["text"], s.words, s.bigrams), split["label"].to_numpy("float32")[:, None]]
+        for split in (data.splits["train"], data.splits["validation"])
+    ]
+    minutes = fit(model, *examples, run, s.epochs, s.batch_size, s.learning_rate, s.seed)
+    metrics = evaluate_model(model, vocabulary, data, s.words, s.bigrams, BASELINES if baselines else {})
+    run.finish({"minutes": minutes} | metrics)
+    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path} 'Not bad at all.'")
+
+
+# -------------------------------------------------------------------------------------------------------- evaluate
+
+
+def probabilities(model, vocabulary, texts, words=400, bigrams=0):
+    """The probability that each text is positive, (texts,)."""
+    return batches.predict(model, columns(vocabulary, texts, words, bigrams))[:, 0]
+
+
+def evaluate_model(model, vocabulary, data, words=400, bigrams=0, baselines=BASELINES):
+    """Accuracy on the test split, beside that of the baselines; prints a table and returns the metrics."""
     test = data.splits["test"]
-    guesses = {"network": review_classifier.outputs(model, test["text"])[:, 0] > 0.5}
-    for name, rival in review_rivals.RIVALS.items() if rivals else []:
-        guesses[name] = rival(*(data.splits[split] for split in ("train", "validation", "test")))
-    accuracy = {name: float(np.mean(guess == test["label"])) for name, guess in guesses.items()}
+    labels = {"network": probabilities(model, vocabulary, test["text"], words, bigrams) > 0.5}
+    for name, baseline in baselines.items():
+        labels[name] = baseline(*(data.splits[split] for split in ("train", "validation", "test")))
+    accuracy = {name: float(np.mean(label == test["label"])) for name, label in labels.items()}
     print(f"\n{data.described()}")
-    print(f"Accuracy on the test part, {len(test):,} reviews:")
+    print(f"Accuracy on the test split, {len(test):,} reviews:")
     for name, value in accuracy.items():
         print(f"    {name:16}{value:8.2%}")
     best = max(accuracy, key=accuracy.get)
     if best != "network":
-        print(f"The network loses to {best} here.")
+        print(f"On these reviews {best} is better than the network.")
     metrics = {"test_accuracy": accuracy.pop("network")}
-    return metrics | {f"accuracy_{results.key(name)}": value for name, value in accuracy.items()}
+    return metrics | {f"accuracy_{runs.key(name)}": value for name, value in accuracy.items()}
 
 
-def complete(run, data, rivals=True):
-    """Train from a run's settings, report, and leave its folder finished."""
-    compiled = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
-    model, minutes = review_classifier.fit(run, data, head, target, **compiled)
-    run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, data, rivals))
+def open_finished(run):
+    """A finished run, its settings, vocabulary and model."""
+    run = runs.finished_run(RECIPE, run)
+    return run, run.settings(Settings), Vocabulary.load(run), run.model()
 
 
-@app.command()
-def train(
-    data: review_classifier.Data = reviews.GENERATED,
-    data_dir: common.DataDir = None,
-    cell: common.Cell = "lstm",
-    vocabulary: review_classifier.Vocabulary = 20000,
-    words: review_classifier.Words = 400,
-    embedding: review_classifier.Embedding = 64,
-    bigrams: review_classifier.Bigrams = 0,
-    units: review_classifier.Units = 64,
-    dropout: review_classifier.Dropout = 0.4,
-    pretrained: review_classifier.Pretrained = None,
-    epochs: common.Epochs = 4,
-    batch_size: common.BatchSize = 32,
-    learning_rate: review_classifier.LearningRate = 0.003,
-    seed: common.Seed = 0,
-    split_seed: review_classifier.SplitSeed = 0,
-    run_dir: common.RunDir = None,
-    resume: common.Resume = False,
-    strategy: common.Strategy = "none",
-):
-    """Train and report; the default."""
-    settings = {name: value for name, value in locals().items() if name not in common.NOT_SETTINGS}
-    run, data = review_classifier.begin(RECIPE, settings, run_dir, resume)
-    complete(run, data)
-    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path} 'Not bad at all.'")
+@app.command
+def evaluate(*, run: cli.FinishedRun = None):
+    """Report on the test split again."""
+    run, s, vocabulary, model = open_finished(run)
+    evaluate_model(model, vocabulary, load_data(s.data, s.data_dir, s.split_seed), s.words, s.bigrams)
 
 
-@app.command()
-def evaluate(run: common.FinishedRun = None):
-    """Report on the test part again."""
-    run = common.Run.open(RECIPE, run)
-    evaluate_model(run.model(), review_classifier.load_data(run.settings))
+# --------------------------------------------------------------------------------------------------------- predict
 
 
-@app.command()
+@app.command
 def predict(
-    text: review_classifier.Text = None,
-    run: common.FinishedRun = None,
-    file: review_classifier.File = None,
+    text: Annotated[str | None, Parameter(help="A review. [default: typed, one on each line]")] = None,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    file: cli.TextFile = None,
 ):
-    """Score reviews, and show how the score moves word by word."""
-    run = common.Run.open(RECIPE, run)
-    model = run.model()
-    for number, review in common.typed("review", text, file):
-        review_classifier.show(model, review, run, number, score, says)
+    """Score reviews, and show how the score changes word by word."""
+    run, s, vocabulary, model = open_finished(run)
+    judge = lambda texts: probabilities(model, vocabulary, texts, s.words, s.bigrams)[:, None]
+    for number, review in cli.read_examples("review", text, file):
+        words, outputs = word_scores.after_each_word(judge, review)
+        if not words:
+            print(f"{number}: contains no word, skipped")
+            continue
+        scores = 2 * outputs[:, 0] - 1
+        verdict = f"score {scores[-1]:+.2f}, probability of positive {outputs[-1, 0]:.1%}"
+        word_scores.show(run, number, words, scores, verdict, vocabulary.ids(review, s.words))
 
 
-@app.command()
+# ---------------------------------------------------------------------------------------------------------- verify
+
+
+@app.command
 def verify(
-    cell: common.Cell = "lstm",
-    units: review_classifier.Units = 64,
-    embedding: review_classifier.Embedding = 64,
-    words: review_classifier.Words = 60,
+    *,
+    cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
+    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
+    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 64,
+    words: Annotated[int, cli.at_least(5), Parameter(help="Words of the longest review.")] = 60,
 ):
     """Compare with built-in layers.
 
-    The same network from both, with the same weights: outputs, every gradient, the loss over a short training. Exits
-    with 1 where they differ.
+    The same network is built from both, with the same weights: outputs, every gradient, and the loss over a short
+    training are compared. The exit status is 1 if they differ.
     """
-    labels = lambda rng, count: rng.integers(0, 2, (count, 1)).astype("float32")
-    review_classifier.verify(cell, units, embedding, words, head, "binary_crossentropy", labels)
-
-
-@app.command()
-def publish(
-    variant: Annotated[str, typer.Option(help=f"{', '.join(VARIANTS)}.", callback=common.one_of(VARIANTS))] = "quick",
-    data_dir: common.DataDir = None,
-    pretrained: review_classifier.Pretrained = None,
-    seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 3,
-    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
-):
-    """Train on IMDB once a seed, and write results/; the same command goes on after a stop."""
-    if (variant == "pretrained") != (pretrained is not None):
-        raise common.Stop(
-            f"The variant pretrained, and no other, needs --pretrained. Received: {variant}, {pretrained}"
-        )
-    settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir, "pretrained": pretrained}
-    settings |= VARIANTS[variant]
-    runs = review_classifier.published(RECIPE, variant, settings, seeds, complete)
-    test = review_classifier.load_data(settings).splits["test"]
-    mean = np.mean([review_classifier.outputs(run.model(), test["text"])[:, 0] for run, _ in runs], axis=0)
-    once = {"test_accuracy_seeds_averaged": np.mean((mean > 0.5) == test["label"])}
-    once |= {name: value for name, value in runs[0][1].items() if name.startswith("accuracy_")}
-    command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
-    command += f" --pretrained {pretrained}" if pretrained else ""
-    rows = [(seed, m["minutes"], {"test_accuracy": m["test_accuracy"]}) for seed, (_, m) in enumerate(runs)]
-    beside = UNLABELLED if pretrained else PUBLISHED
-    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))
+    rng = np.random.default_rng(0)
+    ids = verification.random_sequences(rng, 320, words, 500)
+    labels = rng.integers(0, 2, (320, 1)).astype("float32")
+    build = lambda name: build_model(500, name, units, embedding, dropout=0.0)
+    verification.verify(build, cell, (ids,), labels, "binary_crossentropy")
 
 
 if __name__ == "__main__":
-    common.main(app)
+    cli.main(app)

@@ -1,192 +1,258 @@
-"""A language model of film reviews in both directions: what it learns from unlabelled text, a classifier starts from.
+"""A language model of film reviews in both directions: it learns from unlabelled text, and a classifier starts from it.
 
-In:     word numbers, shape (batch, timesteps), padded on the right and masked.
-Out:    the mean surprise at each word, -log P, in nats, shape (batch, 1); the states, for whoever reads on from there.
-Shape:  sequence-to-sequence; both sequences are the same words, one step apart.
+In:     the ids of a review's words, shape (batch, timesteps), padded on the right with 0 and masked.
+Out:    the mean cross-entropy of each word given all words on one side of it, in nats per word, shape (batch, 1);
+        saved are the hidden states, (batch, timesteps, 2 units), for a classifier to read on from.
+Shape:  sequence-to-sequence, from a text to the same text, one word on and one word back.
 
     e_t = E[w_t]
     →h_t = LSTM(e_t, →h_{t-1})        P(w_{t+1} | w_1 … w_t) = softmax(E (→P →h_t) + c)
     ←h_t = LSTM(e_t, ←h_{t+1})        P(w_{t-1} | w_t … w_T) = softmax(E (←P ←h_t) + c)
 
 Source: Dai & Le (2015), "Semi-supervised Sequence Learning", who start a classifier from a language model in one
-direction; E is the output's matrix too (Press & Wolf 2017). In training the softmax is over a sample of the vocabulary
-(importance sampling, Bengio & Senécal 2008); the perplexity reported is over all of it.
+direction. The output layers share the embedding's matrix E (Press & Wolf 2017). In training the softmax is over a
+sample of the vocabulary (importance sampling, Bengio & Senécal 2008); the perplexity reported is over all of it.
 
-Next: python recipes/imdb_sentiment.py train --data imdb --pretrained RUN
+Try next: python recipes/imdb_sentiment.py train --data imdb --pretrained RUN
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from recipes import batches, common, review_text, training  # isort: skip
+from toolkit import batches, cli, runs, training, verification
+from toolkit.cells import recurrent
+from toolkit.text.words import Vocabulary
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-import typer
+from cyclopts import Parameter
 from keras import ops
 
 from datasets import reviews
+from layers import Embedding
 
 RECIPE = "review_language_model"
-LONGEST = 10_000  # words of a review
-HELD_OUT = 400  # pieces of the validation part on which the perplexity is measured: a full softmax is dear
-app = common.command_line(__doc__)
-
-Vocabulary = Annotated[int, typer.Option(min=10, help="Words to know: the commonest of the labelled and unlabelled.")]
-Words = Annotated[int, typer.Option(min=5, help="Words in a piece: a longer review is cut into several.")]
-Sampled = Annotated[int, typer.Option(min=1, help="Words to tell the right one from, in training.")]
+LONGEST = 10_000  # words to read of a review
+VALIDATION_PIECES = 400  # on which the perplexity is measured: the softmax over the whole vocabulary is slow
+app = cli.app(RECIPE, __doc__)
 
 
-class Surprise(keras.layers.Layer):
+# -------------------------------------------------------------------------------------------------------- settings
+
+
+@dataclass(kw_only=True)
+class Settings(cli.Settings):
+    data: str = "imdb"
+    """As in imdb_sentiment.py; unlabelled reviews are used where there are any."""
+    split_seed: cli.Seed = 0
+    """Seed of the division into training and validation splits."""
+    vocabulary: Annotated[int, cli.at_least(10)] = 30_000
+    """Vocabulary size: the most frequent words of the training and unlabelled splits."""
+    words: Annotated[int, cli.at_least(5)] = 200
+    """Words in a piece: a longer review is cut into several."""
+    cell: cli.Cell = "lstm"
+    """Recurrent cell."""
+    units: cli.Count = 256
+    """Units of the recurrent layer, in each direction."""
+    embedding: cli.Count = 128
+    """Embedding size."""
+    dropout: cli.Share = 0.1
+    """Share of the embeddings that is dropped."""
+    sampled: cli.Count = 512
+    """Words in the softmax beside the right one, in training."""
+    epochs: cli.Count = 3
+    """Passes over the training and unlabelled splits."""
+    batch_size: cli.Count = 64
+    """Pieces in one training step."""
+    learning_rate: cli.LearningRate = 0.003
+    """Learning rate at the start; it falls to 0 along a cosine."""
+
+
+# ------------------------------------------------------------------------------------------------------------ data
+
+
+def load_data(data="imdb", data_dir=None, split_seed=0):
+    """Reviews with splits "train", "validation" and, if there are any, "unlabelled": tables with a column text."""
+    with runs.user_errors():
+        return reviews.load(data, data_dir, split_seed)
+
+
+def training_texts(data):
+    """The texts of the training split, and of the unlabelled one if there is one."""
+    return pd.concat([data.splits[name]["text"] for name in ("train", "unlabelled") if name in data.splits])
+
+
+def pieces(vocabulary, texts, words=200):
+    """The word ids of texts, cut into pieces of at most `words` words, int32 arrays; a piece has two words or more."""
+    rows = [vocabulary.ids(text, LONGEST) for text in texts]
+    cut = [row[start : start + words] for row in rows for start in range(0, len(row), words)]
+    return [piece for piece in cut if len(piece) > 1]
+
+
+# --------------------------------------------------------------------------------------------------------- network
+
+
+def build_model(vocabulary_size, cell="lstm", units=256, embedding=128, dropout=0.1, sampled=512, seed=0):
+    """A network from word ids, (batch, timesteps), to their mean cross-entropy, (batch, 1)."""
+    ids = keras.Input((None,), dtype="int32", name="words")
+    table = Embedding(vocabulary_size, embedding, mask_zero=True, name="embedding")
+    x = keras.layers.SpatialDropout1D(dropout, seed=seed)(table(ids))
+    reader = keras.layers.Bidirectional(recurrent(cell, units, return_sequences=True), name="reader")
+    states = reader(x)  # (batch, timesteps, 2 * units)
+    return keras.Model(ids, NeighbourCrossEntropy(table, sampled, seed, name="cross_entropy")(ids, states))
+
+
+class NeighbourCrossEntropy(keras.layers.Layer):
     """-log P of every word given those before it, and given those after it, averaged over a sequence.
 
     In training the softmax is over the right word and `sampled` others, drawn anew for each batch.
 
-    Call arguments: word numbers, (batch, timesteps), and states, (batch, timesteps, 2 units), padded on the right.
-    Returns: shape (batch, 1).
+    Call arguments:
+        ids: word ids, shape (batch, timesteps), padded on the right with 0.
+        states: hidden states of both directions, shape (batch, timesteps, 2 units).
+
+    Returns:
+        Shape (batch, 1), in nats per word; 0 for a sequence of a single word.
     """
 
     def __init__(self, embedding, sampled, seed, **kwargs):
         super().__init__(**kwargs)
         self.embedding, self.sampled = embedding, sampled
-        self.vocabulary, self.width = embedding.input_dim, embedding.output_dim
+        self.vocabulary_size, self.embedding_size = embedding.input_dim, embedding.output_dim
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, ids_shape, states_shape):
-        half = (states_shape[-1] // 2, self.width)
-        self.projections = [self.add_weight(name=name, shape=half) for name in ("forward", "backward")]
-        self.bias = self.add_weight(name="bias", shape=(self.vocabulary,), initializer="zeros")
+        shape = states_shape[-1] // 2, self.embedding_size
+        self.projections = [self.add_weight(name=name, shape=shape) for name in ("forward", "backward")]
+        self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,), initializer="zeros")
 
     def call(self, ids, states, training=False):
         forward, backward = ops.split(states, 2, axis=-1)
-        # A pair of neighbours exists where the right one is no padding: one predicts the other, and is predicted by it.
-        pairs = ops.cast(ops.not_equal(ids[:, 1:], batches.PADDING), "float32")
+        # Two neighbours are both words where the right one is. Each of them is predicted from the other's side.
+        are_words = ops.cast(ops.not_equal(ids[:, 1:], batches.PADDING), "float32")
         x = [ops.matmul(h, p) for h, p in zip((forward[:, :-1], backward[:, 1:]), self.projections)]
-        x, words = ops.concatenate(x, axis=1), ops.concatenate([ids[:, 1:], ids[:, :-1]], axis=1)
-        loss = (self._among_sampled if training else self._among_all)(x, words) * ops.tile(pairs, (1, 2))
-        return ops.sum(loss, axis=1, keepdims=True) / ops.maximum(2 * ops.sum(pairs, axis=1, keepdims=True), 1)
+        x, targets = ops.concatenate(x, axis=1), ops.concatenate([ids[:, 1:], ids[:, :-1]], axis=1)
+        losses = (self._over_sample if training else self._over_vocabulary)(x, targets) * ops.tile(are_words, (1, 2))
+        count = 2 * ops.sum(are_words, axis=1, keepdims=True)
+        return ops.sum(losses, axis=1, keepdims=True) / ops.maximum(count, 1)
 
-    def _among_all(self, x, words):
+    def _over_vocabulary(self, x, targets):
         logits = ops.matmul(x, ops.transpose(self.embedding.embeddings)) + self.bias
-        return keras.losses.sparse_categorical_crossentropy(words, logits, from_logits=True)
+        return keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
 
-    def _among_sampled(self, x, words):
-        """Words are numbered from the commonest on, so a log-uniform draw is near the one by frequency (Zipf)."""
-        draw = keras.random.uniform((self.sampled,), seed=self.seed_generator)
-        others = ops.cast(ops.exp(draw * np.log(self.vocabulary)), words.dtype)
-        bias = lambda chosen: ops.take(self.bias * 1, chosen)
-        right = ops.sum(x * self.embedding(words), axis=-1) + bias(words)
-        return _against(x, right, words, self.embedding(others), bias(others) - self._log_expected(others), others)
+    def _over_sample(self, x, targets):
+        """Ids are in order of frequency, so a log-uniform draw is close to a draw by frequency (Zipf's law)."""
+        draws = keras.random.uniform((self.sampled,), seed=self.seed_generator)
+        others = ops.cast(ops.exp(draws * np.log(self.vocabulary_size)), targets.dtype)
+        bias = lambda ids: ops.take(self.bias * 1, ids)
+        target_logits = ops.sum(x * self.embedding(targets), axis=-1) + bias(targets)
+        other_bias = bias(others) - self._log_expected_count(others)
+        return _sampled_cross_entropy(x, target_logits, targets, self.embedding(others), other_bias, others)
 
-    def _log_expected(self, chosen):
-        """How often a word is expected among the sampled, from 1 on: importance weights that make the sum over draws,
-        in expectation, the sum over all other words (Bengio & Senécal 2008)."""
-        n = ops.cast(ops.maximum(chosen, 1), "float32")
-        return ops.log(self.sampled * ops.log1p(1 / n) / np.log(self.vocabulary))
+    def _log_expected_count(self, ids):
+        """The log of how often an id is expected in the sample, for ids from 1 on.
 
-
-@tf.function(jit_compile=True)  # a training step is a quarter shorter than uncompiled
-def _against(x, right, words, table, bias, others):
-    """-log of the share that the right words' logits have among themselves and the others'."""
-    wrong = tf.einsum("btd,nd->btn", x, table) + bias
-    wrong = tf.where(words[..., None] == others, -1e9, wrong)
-    top = tf.stop_gradient(tf.maximum(right, tf.reduce_max(wrong, axis=-1)))
-    return top - right + tf.math.log(tf.exp(right - top) + tf.reduce_sum(tf.exp(wrong - top[..., None]), axis=-1))
+        These importance weights make the sum over the sample, in expectation, the sum over all other words.
+        """
+        n = ops.cast(ops.maximum(ids, 1), "float32")
+        return ops.log(self.sampled * ops.log1p(1 / n) / np.log(self.vocabulary_size))
 
 
-def build_model(vocabulary, settings):
-    """From word numbers to the surprise; the classifier's encoder is in it, under the same layer names."""
-    ids, x = review_text.states(vocabulary, settings)
-    embedding = keras.Model(ids, x).get_layer("embedding")
-    surprise = Surprise(embedding, settings["sampled"], settings["seed"], name="surprise")
-    return keras.Model(ids, surprise(ids, x))
+def _compiled(function):
+    """The function compiled by XLA on TensorFlow, where a training step is a quarter shorter for it."""
+    return tf.function(function, jit_compile=True) if keras.backend.backend() == "tensorflow" else function
 
 
-def pieces(rows, words):
-    """Reviews longer than `words` cut into pieces of that length; what is left over, if it is two words or more."""
-    cut = [row[start : start + words] for row in rows for start in range(0, len(row), words)]
-    return [piece for piece in cut if len(piece) > 1]
+@_compiled
+def _sampled_cross_entropy(x, target_logits, targets, vectors, bias, others):
+    """-log of the targets' share in a softmax over the target and the sampled `others`, (batch, predictions).
 
-
-def mean_surprise(_, surprise):
-    return surprise
-
-
-def fit(settings, run, data):
-    """Train from the settings in the run's folder, which then holds the model of the best epoch.
-
-    It goes from raw text to the states of both directions.
+    Args:
+        x: projected states, (batch, predictions, embedding); target_logits, targets: (batch, predictions).
+        vectors, bias, others: embeddings, biases and ids of the sample, (sampled, embedding) and (sampled,).
     """
-    texts = pd.concat([data.splits[name]["text"] for name in ("train", "unlabelled") if name in data.splits])
-    with common.prepare(settings["seed"], settings["strategy"]):
-        layer = review_text.vectorizer(texts, settings["vocabulary"])
-        tokens = review_text.tokenizer(layer, LONGEST)
-        rows = [review_text.numbers(tokens, part) for part in (texts, data.splits["validation"]["text"])]
-        rows = [pieces(part, settings["words"]) for part in rows]
-        examples = [[part, np.zeros((len(part), 1), "float32")] for part in (rows[0], rows[1][:HELD_OUT])]
-        stream = batches.bucketed(examples[0], settings["batch_size"], settings["seed"])
-        held_out, _ = batches.ordered(examples[1], 8)
-        print(f"{sum(map(len, rows[0])):,} words in {len(rows[0]):,} pieces", flush=True)
-        model = build_model(layer.vocabulary_size(), settings)
-        rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], settings["epochs"] * stream[1])
-        model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), mean_surprise)
-        encoder = keras.Model(model.input, model.get_layer("reader").output, name="network")
-    training.fit(model, run, stream, settings["epochs"], held_out, saved=review_text.from_text(tokens, encoder))
+    logits = ops.einsum("btd,nd->btn", x, vectors) + bias
+    logits = ops.where(ops.equal(targets[..., None], others), -1e9, logits)
+    largest = ops.stop_gradient(ops.maximum(target_logits, ops.max(logits, axis=-1)))
+    total = ops.exp(target_logits - largest) + ops.sum(ops.exp(logits - largest[..., None]), axis=-1)
+    return largest - target_logits + ops.log(total)
 
 
-@app.command()
-def train(
-    data: Annotated[
-        str, typer.Option(help="As in imdb_sentiment.py; unlabelled reviews are read where there are any.")
-    ] = "imdb",
-    data_dir: common.DataDir = None,
-    cell: common.Cell = "lstm",
-    vocabulary: Vocabulary = 30000,
-    words: Words = 200,
-    embedding: Annotated[int, typer.Option(min=1, help="Numbers that stand for a word.")] = 128,
-    units: Annotated[int, typer.Option(min=1, help="Units of the recurrent layer, in each direction.")] = 256,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the embeddings dropped.")] = 0.1,
-    sampled: Sampled = 512,
-    epochs: common.Epochs = 3,
-    batch_size: common.BatchSize = 64,
-    learning_rate: Annotated[
-        float, typer.Option(min=1e-8, max=1, help="At the start; it falls to 0 along a cosine.")
-    ] = 0.003,
-    seed: common.Seed = 0,
-    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division into training and validation.")] = 0,
-    run_dir: common.RunDir = None,
-    resume: common.Resume = False,
-    strategy: common.Strategy = "none",
-):
-    """Train on the training part and the unlabelled reviews, and report the perplexity on the validation part."""
-    settings = {name: value for name, value in locals().items() if name not in common.NOT_SETTINGS}
-    with common.user_errors():
-        data = reviews.load(data, data_dir, split_seed)
-    run = common.Run.begin(RECIPE, settings, data.checksum(), run_dir, resume)
-    fit(run.settings, run, data)
-    surprise = pd.read_csv(run / "history.csv")["val_loss"].min()
-    run.write_json("metrics.json", {"validation_perplexity": float(np.exp(surprise))})
-    print(f"Perplexity on the validation part, both directions: {np.exp(surprise):.1f}")
+# ----------------------------------------------------------------------------------------------------------- train
+
+
+def mean_output(_, cross_entropy):
+    """The loss: the network's output is the cross-entropy already."""
+    return cross_entropy
+
+
+def fit(model, train, validation, run, epochs=3, batch_size=64, learning_rate=0.003, seed=0):
+    """Compile and train a model; what is saved goes from word ids to the hidden states of both directions.
+
+    Args:
+        train, validation: lists of word ids, one a piece.
+        run: a `toolkit.runs.Run`.
+
+    Returns the minutes of training.
+    """
+    examples = [[rows, np.zeros((len(rows), 1), "float32")] for rows in (train, validation)]  # no targets of its own
+    stream, steps = batches.bucketed(examples[0], batch_size, seed)
+    held_out, _ = batches.by_length(examples[1], 8)
+    with training.scope(model):
+        optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
+        model.compile(optimizer, mean_output)
+        encoder = keras.Model(model.input, model.get_layer("reader").output)
+    return training.fit(model, run, (stream, steps), epochs, held_out, saved=encoder)
+
+
+@app.command
+def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
+    """Train on the training and unlabelled splits, and report the perplexity on the validation split."""
+    s = settings
+    data = load_data(s.data, s.data_dir, s.split_seed)
+    run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
+    with training.reproducible(s.seed, s.strategy):
+        texts = training_texts(data)
+        vocabulary = Vocabulary.learn(texts, s.vocabulary)
+        vocabulary.save(run)
+        model = build_model(len(vocabulary), s.cell, s.units, s.embedding, s.dropout, s.sampled, s.seed)
+    examples = pieces(vocabulary, texts, s.words)
+    validation = pieces(vocabulary, data.splits["validation"]["text"], s.words)[:VALIDATION_PIECES]
+    print(f"{sum(map(len, examples)):,} words in {len(examples):,} pieces", flush=True)
+    minutes = fit(model, examples, validation, run, s.epochs, s.batch_size, s.learning_rate, s.seed)
+    perplexity = float(np.exp(pd.read_csv(run / "history.csv")["val_loss"].min()))
+    run.finish({"minutes": minutes, "validation_perplexity": perplexity})
+    print(f"Perplexity on the validation split, mean of both directions: {perplexity:.1f}")
     print(f"Next: python recipes/imdb_sentiment.py train --data imdb --pretrained {run.path}")
 
 
-@app.command()
-def verify(cell: common.Cell = "lstm", units: int = 64, embedding: int = 32, words: Words = 60):
-    """Compare with built-in layers: outputs, every gradient, the loss over a short training. Exits with 1 where they
-    differ."""
-    rng = np.random.default_rng(0)
-    lengths, vocabulary = rng.integers(words // 2, words, 320, endpoint=True), 500
-    x = rng.integers(2, vocabulary, (320, words)) * (np.arange(words) < lengths[:, None])
-    settings = {"units": units, "embedding": embedding, "dropout": 0.0, "seed": 0, "sampled": 50}
-    build = lambda name: build_model(vocabulary, settings | {"cell": name})
-    hundredfold = lambda _, surprise: 100 * surprise  # so that gradients are not small beside the weights
-    training.verify(build, cell, x, np.zeros((320, 1), "float32"), hundredfold)
+# ---------------------------------------------------------------------------------------------------------- verify
+
+
+@app.command
+def verify(
+    *,
+    cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
+    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
+    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 32,
+    words: Annotated[int, cli.at_least(5), Parameter(help="Words of the longest review.")] = 60,
+):
+    """Compare with built-in layers.
+
+    The same network is built from both, with the same weights: outputs, every gradient, and the loss over a short
+    training are compared. The exit status is 1 if they differ.
+    """
+    ids = verification.random_sequences(np.random.default_rng(0), 320, words, 500)
+    build = lambda name: build_model(500, name, units, embedding, dropout=0.0, sampled=50)
+    hundredfold = lambda _, cross_entropy: 100 * cross_entropy  # or gradients would be small beside the weights
+    verification.verify(build, cell, ids, np.zeros((320, 1), "float32"), hundredfold)
 
 
 if __name__ == "__main__":
-    common.main(app)
+    cli.main(app)

@@ -1,234 +1,334 @@
-"""Stars of film reviews, sequence to vector: how many of ten stars the writer gave.
+"""Star ratings of film reviews, sequence to vector: how many of ten stars did the writer give?
 
-In:     the text; inside the model its words as numbers, shape (batch, timesteps), padded on the right and masked.
-Out:    for each step between two ratings the probability that the review is above it, shape (batch, ratings - 1).
-Shape:  sequence-to-vector, with ordered classes: in IMDB 1, 2, 3, 4, 7, 8, 9 and 10 stars, else what the data has.
+In:     the ids of a review's words, shape (batch, timesteps), padded on the right with 0 and masked.
+Out:    for each rating but the highest, the probability that the review's rating is above it, (batch, ratings - 1).
+Shape:  sequence-to-vector, with ordered classes: in IMDB 1, 2, 3, 4, 7, 8, 9 and 10 stars, else those of the data.
 
-    x = encoder(words)                   as in imdb_sentiment.py
-    P(stars > k) = σ(w · x - θ_k)        one direction for all steps; thresholds θ_1 < θ_2 < …
-    stars = the highest rating whose lower step has P > 1/2, the median, which keeps the absolute error small
+    e_t = E[w_t]                                     embedding of the t-th word, with dropout;
+                                                     with --bigrams E[w_t] + B[w_{t-1}, w_t]
+    h_t = [LSTM(e_t, h_{t-1}) ; LSTM(e_t, h_{t+1})]  reading in both directions, or another --cell
+    x = [mean_t h_t ; max_t h_t]                     mean and maximum of all hidden states
+    P(stars > k) = σ(w · x - θ_k)                    one weight vector w for all k, thresholds θ_1 < θ_2 < …
+    stars = the smallest k with P(stars > k) <= 1/2  the median, which keeps the absolute error small
 
 Source: the proportional odds model, McCullagh (1980), "Regression Models for Ordinal Data", eq. 2.3.
+
+The built-in data is generated and needs no download. For real reviews use --data imdb, the Large Movie Review Dataset
+(Maas et al. 2011).
 
 Try next: --data imdb; --cell simple; your own reviews with a column rating.
 """
 
+import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from recipes import common, results, review_classifier, review_rivals  # isort: skip
+from toolkit import batches, cli, runs, training, verification
+from toolkit.baselines.reviews import STAR_BASELINES
+from toolkit.cells import recurrent
+from toolkit.plots import word_scores
+from toolkit.text.words import Vocabulary, pair_ids
 
 import keras
 import numpy as np
-import typer
-from keras import ops
+from cyclopts import Parameter
 from matplotlib import pyplot as plt
 from sklearn import metrics as sklearn_metrics
 
 from datasets import reviews
+from layers import Embedding, MaskedMaxPooling1D, ProportionalOdds
 
 RECIPE = "star_rating"
-MEASURES = "mae_stars", "accuracy", "qwk"
-app = common.command_line(__doc__)
+RATINGS = "ratings.json"  # in a run's folder, the ratings in ascending order
+app = cli.app(RECIPE, __doc__)
 
 
-@keras.saving.register_keras_serializable("rnn_recipes")
-class Ordered(keras.layers.Layer):
-    """P(y > k) for each step between the ordered classes: (batch, features) to (batch, classes - 1), falling."""
-
-    def __init__(self, classes, **kwargs):
-        super().__init__(**kwargs)
-        self.classes = [int(k) for k in classes]
-
-    def build(self, shape):
-        self.kernel = self.add_weight(name="kernel", shape=(shape[-1], 1))
-        self.first = self.add_weight(name="first", shape=(1,), initializer=keras.initializers.Constant(-2.0))
-        # softplus keeps the gaps between thresholds above 0, so that the probabilities fall from step to step
-        self.gaps = self.add_weight(name="gaps", shape=(len(self.classes) - 2,), initializer="zeros")
-
-    def call(self, x):
-        thresholds = ops.cumsum(ops.concatenate([self.first, ops.softplus(self.gaps)]))
-        return ops.sigmoid(ops.matmul(x, self.kernel) - thresholds)
-
-    def get_config(self):
-        return super().get_config() | {"classes": self.classes}
+# -------------------------------------------------------------------------------------------------------- settings
 
 
-def target(classes):
-    """What the head should say of a split: 1 for every step that the rating is above."""
-    return lambda split: (split["rating"].to_numpy()[:, None] > classes[:-1]).astype("float32")
+@dataclass(kw_only=True)
+class Settings(cli.Settings):
+    data: str = reviews.GENERATED
+    """phrases (built in), imdb, or a CSV or JSON-lines file, or a folder of two, with a column rating."""
+    split_seed: cli.Seed = 0
+    """Seed of the division into training and validation splits."""
+    vocabulary: Annotated[int, cli.at_least(10)] = 20_000
+    """Vocabulary size: the most frequent words of the training split."""
+    words: Annotated[int, cli.at_least(5)] = 400
+    """Words to read of a review: its last ones."""
+    cell: cli.Cell = "lstm"
+    """Recurrent cell."""
+    units: cli.Count = 64
+    """Units of the recurrent layer, in each direction."""
+    embedding: cli.Count = 64
+    """Embedding size."""
+    bigrams: cli.CountOrNone = 0
+    """Ids for pairs of neighbouring words, whose embedding is added to the word's; 0 for none."""
+    dropout: cli.Share = 0.4
+    """Share of the embeddings and of the pooled states that is dropped."""
+    pretrained: str | None = None
+    """Run of review_language_model.py to start from; it decides cell, vocabulary, embedding and units."""
+    epochs: cli.Count = 4
+    """Passes over the training split."""
+    batch_size: cli.Count = 32
+    """Reviews in one training step."""
+    learning_rate: cli.LearningRate = 0.003
+    """Learning rate at the start; it falls to 0 along a cosine."""
 
 
-def median(outputs, classes):
-    """Stars from the head's outputs, (reviews, classes - 1)."""
-    return classes[np.sum(outputs > 0.5, axis=-1)]
+# ------------------------------------------------------------------------------------------------------------ data
 
 
-def expected(outputs, classes):
-    """Mean stars: the lowest rating and each step's height times its probability."""
-    return classes[0] + np.asarray(outputs) @ np.diff(classes)
+def load_data(data=reviews.GENERATED, data_dir=None, split_seed=0):
+    """Reviews with splits "train", "validation" and "test", tables with the columns text and rating."""
+    with runs.user_errors():
+        return reviews.load(data, data_dir, split_seed)
 
 
-def says(output, classes):
-    shares = -np.diff(np.concatenate([[1], output, [0]]))
-    likely = ", ".join(f"{stars}: {share:.0%}" for stars, share in zip(classes, shares) if share >= 0.05)
-    return f"{median(output, classes)} stars, {expected(output, classes):.1f} in the mean ({likely})"
+def ratings_of(data):
+    """The ratings of the training split in ascending order, an integer array.
+
+    Raises Stop if there are no ratings, fewer than three, or others in the validation or test split.
+    """
+    for name in ("train", "validation", "test"):
+        if "rating" not in data.splits[name]:
+            raise runs.Stop(f"The reviews of {data.source} have no column rating, which star_rating needs.")
+    ratings = np.unique(data.splits["train"]["rating"])
+    unseen = {*data.splits["validation"]["rating"], *data.splits["test"]["rating"]} - {*ratings}
+    if len(ratings) < 3 or unseen:
+        raise runs.Stop(
+            "The training split needs at least three ratings, and all that occur in the validation and test splits. "
+            f"Received: {ratings.tolist()}, and only in the other splits {sorted(map(int, unseen))}"
+        )
+    return ratings
 
 
-def measures(stars, truth, classes):
+def columns(vocabulary, texts, words=400, bigrams=0):
+    """The network's inputs: lists of int32 arrays, one a text; word ids and, with `bigrams`, ids of pairs of words."""
+    ids = [vocabulary.ids(text, words) for text in texts]
+    return [ids, [pair_ids(row, bigrams) for row in ids]] if bigrams else [ids]
+
+
+def exceeds(stars, ratings):
+    """The network's targets, float32 (reviews, ratings - 1): 1 for every rating below a review's stars, else 0."""
+    return (np.asarray(stars)[:, None] > ratings[:-1]).astype("float32")
+
+
+# --------------------------------------------------------------------------------------------------------- network
+
+
+def build_model(vocabulary_size, ratings, cell="lstm", units=64, embedding=64, bigrams=0, dropout=0.4, seed=0):
+    """A network from word ids, (batch, timesteps), to the probabilities of more than each rating but the highest."""
+    inputs = [keras.Input((None,), dtype="int32", name="words")]
+    x = Embedding(vocabulary_size, embedding, mask_zero=True, name="embedding")(inputs[0])
+    if bigrams:  # initially zero: the embedding of a pair is the sum of its words' until it has been learned
+        inputs.append(keras.Input((None,), dtype="int32", name="pairs"))
+        pairs = Embedding(bigrams + 1, embedding, "zeros", mask_zero=True, name="bigram_embedding")(inputs[1])
+        x = keras.layers.Add()([x, pairs])
+    x = keras.layers.SpatialDropout1D(dropout, seed=seed)(x)
+    reader = keras.layers.Bidirectional(recurrent(cell, units, return_sequences=True), name="reader")
+    states = reader(x)  # (batch, timesteps, 2 * units)
+    x = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling1D()(states), MaskedMaxPooling1D()(states)])
+    x = keras.layers.Dropout(dropout, seed=seed + 1)(x)  # (batch, 4 * units)
+    return keras.Model(inputs, ProportionalOdds(ratings)(x))
+
+
+# ----------------------------------------------------------------------------------------------------------- train
+
+
+def fit(model, train, validation, run, epochs=4, batch_size=32, learning_rate=0.003, seed=0):
+    """Compile and train a model; it ends with the weights of the epoch with the smallest validation loss.
+
+    Args:
+        train, validation: columns of inputs with the targets, (reviews, ratings - 1), behind them.
+        run: a `toolkit.runs.Run`.
+
+    Returns the minutes of training.
+    """
+    as_pair = lambda *batch: (batch[:-1], batch[-1])
+    stream, steps = batches.bucketed(train, batch_size, seed)
+    held_out, _ = batches.by_length(validation, batch_size)
+    with training.scope(model):
+        optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
+        model.compile(optimizer, "binary_crossentropy")
+    stream_of = lambda epoch: stream(epoch).map(as_pair)
+    return training.fit(model, run, (stream_of, steps), epochs, held_out.map(as_pair))
+
+
+@app.command
+def train(
+    settings: cli.Flags[Settings] = Settings(),
+    *,
+    run_dir: cli.RunDir = None,
+    resume: cli.Resume = False,
+    baselines: Annotated[bool, Parameter(parse=False)] = True,
+):
+    """Train and report; the default command."""
+    s = settings
+    start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
+    if start:
+        taken_over = "cell", "vocabulary", "embedding", "units"
+        s = replace(s, **{name: start.config["settings"][name] for name in taken_over})
+    data = load_data(s.data, s.data_dir, s.split_seed)
+    ratings = ratings_of(data)
+    run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
+    run.write_json(RATINGS, ratings.tolist())
+    with training.reproducible(s.seed, s.strategy):
+        vocabulary = Vocabulary.load(start) if start else Vocabulary.learn(data.splits["train"]["text"], s.vocabulary)
+        vocabulary.save(run)
+        language_model = start.model() if start else None
+        model = build_model(len(vocabulary), ratings, s.cell, s.units, s.embedding, s.bigrams, s.dropout, s.seed)
+        for name in ("embedding", "reader") if start else ():
+            model.get_layer(name).set_weights(language_model.get_layer(name).get_weights())
+    examples = [
+        [*columns(vocabulary, split["text"], s.words, s.bigrams), exceeds(split["rating"], ratings)]
+        for split in (data.splits["train"], data.splits["validation"])
+    ]
+    minutes = fit(model, *examples, run, s.epochs, s.batch_size, s.learning_rate, s.seed)
+    baselines = STAR_BASELINES if baselines else {}
+    metrics = evaluate_model(model, vocabulary, ratings, data, run, s.words, s.bigrams, baselines)
+    run.finish({"minutes": minutes} | metrics)
+    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path} 'Not bad at all.'")
+
+
+# -------------------------------------------------------------------------------------------------------- evaluate
+
+
+def probabilities(model, vocabulary, texts, words=400, bigrams=0):
+    """The probabilities that each text's rating is above each rating but the highest, (texts, ratings - 1)."""
+    return batches.predict(model, columns(vocabulary, texts, words, bigrams))
+
+
+def median(probabilities, ratings):
+    """The median rating, from probabilities of shape (..., ratings - 1)."""
+    return ratings[np.sum(probabilities > 0.5, axis=-1)]
+
+
+def expectation(probabilities, ratings):
+    """The expected number of stars: the lowest rating, and each step to the next times its probability."""
+    return ratings[0] + np.asarray(probabilities) @ np.diff(ratings)
+
+
+def measure(stars, truth, ratings):
     """The mean absolute error in stars, the share of exact ratings, and Cohen's kappa with quadratic weights."""
-    ranks = [np.searchsorted(classes, values) for values in (truth, stars)]
-    kappa = sklearn_metrics.cohen_kappa_score(*ranks, labels=range(len(classes)), weights="quadratic")
-    values = np.mean(np.abs(stars - truth)), np.mean(stars == truth), kappa
-    return {name: float(value) for name, value in zip(MEASURES, values)}
+    ranks = [np.searchsorted(ratings, values) for values in (truth, stars)]
+    kappa = sklearn_metrics.cohen_kappa_score(*ranks, labels=range(len(ratings)), weights="quadratic")
+    error, accuracy = np.mean(np.abs(stars - truth)), np.mean(stars == truth)
+    return {"mae_stars": float(error), "accuracy": float(accuracy), "qwk": float(kappa)}
 
 
-def evaluate_model(model, data, run, rivals=True):
-    """Score the test part, beside the rivals; prints, draws and returns the metrics."""
+def evaluate_model(model, vocabulary, ratings, data, run, words=400, bigrams=0, baselines=STAR_BASELINES):
+    """Score the test split, beside the baselines; prints a table, draws the confusions, returns the metrics."""
     test = data.splits["test"]
+    stars = {"network": median(probabilities(model, vocabulary, test["text"], words, bigrams), ratings)}
+    for name, baseline in baselines.items():
+        stars[name] = baseline(*(data.splits[split] for split in ("train", "validation", "test")), ratings)
     truth = test["rating"].to_numpy()
-    classes = rated(data)
-    guesses = {"network": median(review_classifier.outputs(model, test["text"]), classes)}
-    for name, rival in review_rivals.STAR_RIVALS.items() if rivals else []:
-        guesses[name] = rival(*(data.splits[split] for split in ("train", "validation", "test")), classes)
-    measured = {name: measures(stars, truth, classes) for name, stars in guesses.items()}
+    measured = {name: measure(values, truth, ratings) for name, values in stars.items()}
     print(f"\n{data.described()}")
-    print(f"On the test part, {len(test):,} reviews:")
+    print(f"On the test split, {len(test):,} reviews:")
     print(f"    {'':24}{'MAE in stars':>14}{'exact':>10}{'quadratic weighted kappa':>27}")
     for name, values in measured.items():
         print("    {:24}{mae_stars:14.3f}{accuracy:10.2%}{qwk:27.3f}".format(name, **values))
     best = min(measured, key=lambda name: measured[name]["mae_stars"])
     if best != "network":
-        print(f"The network loses to {best} here.")
-    run.save_figure(confusion(guesses["network"], truth, classes), "confusion.png")
-    print(f"Drawn in {run / 'confusion.png'}")
-    network = measured.pop("network")
-    return network | {f"{key}_{results.key(name)}": v for name, m in measured.items() for key, v in m.items()}
+        print(f"On these reviews {best} has a smaller error than the network.")
+    run.save_figure(plot_confusion(stars["network"], truth, ratings), "confusion.png")
+    print(f"The ratings that are mistaken for each other are drawn in {run / 'confusion.png'}")
+    metrics = measured.pop("network")
+    return metrics | {f"{key}_{runs.key(name)}": v for name, values in measured.items() for key, v in values.items()}
 
 
-def confusion(stars, truth, classes):
-    """Which ratings are taken for which: a row for each true one, in shares of the row."""
-    counts = sklearn_metrics.confusion_matrix(truth, stars, labels=classes)
+def plot_confusion(stars, truth, ratings):
+    """The confusion matrix: a row for each true rating, in shares of the row."""
+    counts = sklearn_metrics.confusion_matrix(truth, stars, labels=ratings)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axis = plt.subplots(figsize=(5.5, 5))
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure, axis = plt.subplots(figsize=(6, 5.5))
+    axis.imshow(shares, vmin=0, vmax=1)
+    axis.grid(False)
     for row, column in np.ndindex(shares.shape):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axis.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=colour, fontsize=8)
-    axis.set_xticks(range(len(classes)), classes)
-    axis.set_yticks(range(len(classes)), classes)
-    axis.set(xlabel="stars the network says", ylabel="stars the writer gave", title="Share of each row")
+        color = "white" if shares[row, column] > 0.5 else "black"
+        axis.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=color, fontsize=10)
+    axis.set_xticks(range(len(ratings)), ratings)
+    axis.set_yticks(range(len(ratings)), ratings)
+    axis.set(xlabel="stars forecast by the network", ylabel="stars given by the writer", title="Share of each row")
     return figure
 
 
-def rated(data):
-    """The ratings that there are, ascending."""
-    for name in ("train", "validation", "test"):
-        if "rating" not in data.splits[name]:
-            raise common.Stop(f"The reviews of {data.source} have no column rating, which star_rating needs.")
-    classes = np.unique(data.splits["train"]["rating"])
-    unseen = {*data.splits["validation"]["rating"], *data.splits["test"]["rating"]} - {*classes}
-    if len(classes) < 3 or unseen:
-        raise common.Stop(
-            "The training part needs three ratings or more, and every one that validation and test have. Received: "
-            f"{classes.tolist()} and beside them {sorted(map(int, unseen))}"
-        )
-    return classes
+def open_finished(run):
+    """A finished run, its settings, ratings, vocabulary and model."""
+    run = runs.finished_run(RECIPE, run)
+    with runs.user_errors():
+        ratings = np.array(json.loads((run / RATINGS).read_text()))
+    return run, run.settings(Settings), ratings, Vocabulary.load(run), run.model()
 
 
-def complete(run, data, rivals=True):
-    """Train from a run's settings, report, and leave its folder finished."""
-    classes = rated(data)
-    head = lambda: Ordered(classes)
-    model, minutes = review_classifier.fit(run, data, head, target(classes), loss="binary_crossentropy")
-    run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, data, run, rivals))
+@app.command
+def evaluate(*, run: cli.FinishedRun = None):
+    """Report on the test split again."""
+    run, s, ratings, vocabulary, model = open_finished(run)
+    data = load_data(s.data, s.data_dir, s.split_seed)
+    evaluate_model(model, vocabulary, ratings, data, run, s.words, s.bigrams)
 
 
-@app.command()
-def train(
-    data: review_classifier.Data = reviews.GENERATED,
-    data_dir: common.DataDir = None,
-    cell: common.Cell = "lstm",
-    vocabulary: review_classifier.Vocabulary = 20000,
-    words: review_classifier.Words = 400,
-    embedding: review_classifier.Embedding = 64,
-    bigrams: review_classifier.Bigrams = 0,
-    units: review_classifier.Units = 64,
-    dropout: review_classifier.Dropout = 0.4,
-    pretrained: review_classifier.Pretrained = None,
-    epochs: common.Epochs = 4,
-    batch_size: common.BatchSize = 32,
-    learning_rate: review_classifier.LearningRate = 0.003,
-    seed: common.Seed = 0,
-    split_seed: review_classifier.SplitSeed = 0,
-    run_dir: common.RunDir = None,
-    resume: common.Resume = False,
-    strategy: common.Strategy = "none",
-):
-    """Train and report; the default."""
-    settings = {name: value for name, value in locals().items() if name not in common.NOT_SETTINGS}
-    run, data = review_classifier.begin(RECIPE, settings, run_dir, resume, check=rated)
-    complete(run, data)
-    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path} 'Not bad at all.'")
+# --------------------------------------------------------------------------------------------------------- predict
 
 
-@app.command()
-def evaluate(run: common.FinishedRun = None):
-    """Report on the test part again."""
-    run = common.Run.open(RECIPE, run)
-    evaluate_model(run.model(), review_classifier.load_data(run.settings), run)
+def verdict(probabilities, ratings):
+    """What the network outputs for one text, (ratings - 1,), in words."""
+    shares = -np.diff(np.concatenate([[1], probabilities, [0]]))
+    likely = ", ".join(f"{rating}: {share:.0%}" for rating, share in zip(ratings, shares) if share >= 0.05)
+    return f"{median(probabilities, ratings)} stars, expectation {expectation(probabilities, ratings):.1f} ({likely})"
 
 
-@app.command()
+@app.command
 def predict(
-    text: review_classifier.Text = None,
-    run: common.FinishedRun = None,
-    file: review_classifier.File = None,
+    text: Annotated[str | None, Parameter(help="A review. [default: typed, one on each line]")] = None,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    file: cli.TextFile = None,
 ):
-    """Rate reviews, and show how the rating moves word by word."""
-    run = common.Run.open(RECIPE, run)
-    model = run.model()
-    classes = np.array(model.get_layer("network").layers[-1].classes)
-    middle, half = (classes[-1] + classes[0]) / 2, (classes[-1] - classes[0]) / 2
-    score = lambda outputs: (expected(outputs, classes) - middle) / half
-    for number, review in common.typed("review", text, file):
-        review_classifier.show(model, review, run, number, score, lambda output: says(output, classes))
+    """Rate reviews, and show how the expected rating changes word by word."""
+    run, s, ratings, vocabulary, model = open_finished(run)
+    middle, half_range = (ratings[-1] + ratings[0]) / 2, (ratings[-1] - ratings[0]) / 2
+    judge = lambda texts: probabilities(model, vocabulary, texts, s.words, s.bigrams)
+    for number, review in cli.read_examples("review", text, file):
+        words, outputs = word_scores.after_each_word(judge, review)
+        if not words:
+            print(f"{number}: contains no word, skipped")
+            continue
+        scores = (expectation(outputs, ratings) - middle) / half_range
+        word_scores.show(run, number, words, scores, verdict(outputs[-1], ratings), vocabulary.ids(review, s.words))
 
 
-@app.command()
+# ---------------------------------------------------------------------------------------------------------- verify
+
+
+@app.command
 def verify(
-    cell: common.Cell = "lstm",
-    units: review_classifier.Units = 64,
-    embedding: review_classifier.Embedding = 64,
-    words: review_classifier.Words = 60,
+    *,
+    cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
+    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
+    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 64,
+    words: Annotated[int, cli.at_least(5), Parameter(help="Words of the longest review.")] = 60,
 ):
     """Compare with built-in layers.
 
-    The same network from both, with the same weights: outputs, every gradient, the loss over a short training. Exits
-    with 1 where they differ.
+    The same network is built from both, with the same weights: outputs, every gradient, and the loss over a short
+    training are compared. The exit status is 1 if they differ.
     """
-    classes = np.array([1, 2, 3, 4, 7, 8, 9, 10])
-    targets = lambda rng, count: (rng.choice(classes, (count, 1)) > classes[:-1]).astype("float32")
-    review_classifier.verify(cell, units, embedding, words, lambda: Ordered(classes), "binary_crossentropy", targets)
-
-
-@app.command()
-def publish(
-    data_dir: common.DataDir = None,
-    seeds: Annotated[int, typer.Option(min=2, help="Trainings, with the seeds 0, 1, ...")] = 3,
-    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
-):
-    """Train on IMDB once a seed, with the default flags, and write results/; the same command goes on after a stop."""
-    settings = common.defaults(train) | {"data": "imdb", "data_dir": data_dir}
-    runs = review_classifier.published(RECIPE, "imdb", settings, seeds, complete)
-    command = f"python recipes/{RECIPE}.py publish --seeds {seeds}"
-    once = {name: value for name, value in runs[0][1].items() if name not in ("minutes", *MEASURES)}
-    rows = [(seed, m["minutes"], {name: m[name] for name in MEASURES}) for seed, (_, m) in enumerate(runs)]
-    print(results.publish(RECIPE, "imdb", command, common.versions(), rows, [], output, once=once))
+    rng = np.random.default_rng(0)
+    ratings = np.array([1, 2, 3, 4, 7, 8, 9, 10])
+    ids = verification.random_sequences(rng, 320, words, 500)
+    targets = exceeds(rng.choice(ratings, 320), ratings)
+    build = lambda name: build_model(500, ratings, name, units, embedding, dropout=0.0)
+    verification.verify(build, cell, (ids,), targets, "binary_crossentropy")
 
 
 if __name__ == "__main__":
-    common.main(app)
+    cli.main(app)

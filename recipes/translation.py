@@ -1,299 +1,398 @@
-"""Translation, encoder–decoder: a network that reads a sentence, and one that writes it in another language.
+"""Translation, encoder–decoder: one network reads a sentence, another writes it in a different language.
 
-In:     the sentence; in the model its subwords as numbers, shape (batch, timesteps), padded on the right and masked.
-Out:    the logits of each next subword, shape (batch, steps, vocabulary), given those before it.
-Shape:  encoder–decoder: sequence-to-vector, then vector-to-sequence; with attention all states of the encoder are seen.
+In:     the ids of a sentence's subwords, shape (batch, timesteps), padded on the right with 0 and masked; and those of
+        the translation up to each step, shape (batch, steps).
+Out:    the logits of the next subword at each step, shape (batch, steps, vocabulary size).
+Shape:  encoder–decoder: sequence-to-vector, then vector-to-sequence; with attention the decoder sees all states of the
+        encoder.
 
     h_j = [GRU(x_j, h_{j-1}); GRU(x_j, h_{j+1})]    the source, read in both directions; c where both readings end
-    s_t = GRU([e_t; h̃_{t-1}], s_{t-1})              the translation so far; e_t is its last subword's embedding
+    s_0 = tanh(W_0 c + b_0)                         the bridge to the decoder
+    s_t = GRU([e_t; h̃_{t-1}], s_{t-1})              the translation so far; e_t is the embedding of its last subword
     α_t = softmax_j(v · tanh(W s_t + U h_j))        --attention additive, or multiplicative: s_t · W h_j / √units
     h̃_t = tanh(V [Σ_j α_tj h_j; s_t] + d)
-    P(y_t) = softmax(E h̃_t + a)                     --attention none: h̃_t = tanh(V s_t + d), s_t sees [e_t; c]
+    P(y_t) = softmax(E h̃_t + a)                     E is also the matrix of all embeddings
 
-In training e_t is the right subword (teacher forcing), in translating the network's own, by beam search. The data that
-comes along is a generated grammar, English to French; the real one is --data multi30k, descriptions of pictures.
+    --attention none: s_t = GRU([e_t; c], s_{t-1}) and h̃_t = tanh(V s_t + d)
+
+Sources: Cho et al. (2014) for c at every step; Bahdanau, Cho & Bengio (2015) and Luong, Pham & Manning (2015) for
+attention; Press & Wolf (2017) for the shared matrix.
+
+In training e_t is the right subword (teacher forcing); in translation it is the network's own, found by beam search.
+The built-in data is a generated grammar, English to French. For real sentences use --data multi30k, descriptions of
+pictures in English and German.
 
 Try next: --attention none, and look at the long sentences; --cell lstm; your own pairs with --data pairs.tsv.
 """
 
+import itertools
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # our datasets/, whatever else of that name is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from recipes import batches, common, encoder_decoder, results, training  # isort: skip
-from recipes import translation_report, translation_text  # isort: skip
-from recipes.translation_text import BEAM, LENGTH_PENALTY, Subwords, teacher_forced  # isort: skip
+from toolkit import batches, cells, cli, runs, training, verification
+from toolkit.decoding import Ensemble, FreeDecoding, Search, StepwiseDecoder, attention_weights, translate
+from toolkit.losses import label_smoothed_cross_entropy
+from toolkit.metrics.translation import bleu, by_length, scores
+from toolkit.plots.attention import plot_attention, plot_by_length
+from toolkit.text.subwords import START, Subwords
 
 import keras
 import numpy as np
 import tensorflow as tf
-import typer
+from cyclopts import Parameter
 
 from datasets import translation
+from layers import Attention, AttentionDecoder, TiedEmbedding, VectorDecoder
 
 RECIPE = "translation"
-VARIANTS = {  # what differs from the default flags, chosen on the validation part
-    "de-en.none": {"data": "multi30k", "direction": "de-en", "attention": "none"},
-    "de-en.attention": {"data": "multi30k", "direction": "de-en"},
-    "en-de.attention": {"data": "multi30k", "direction": "en-de", "vocabulary": 8000, "lexical": True}
-    | {"dropout": 0.4, "word_dropout": 0.15, "batch_size": 32, "learning_rate": 0.0014, "epochs": 30, "patience": 30},
-    "en-es.attention": {"data": "spa-eng", "direction": "en-es", "epochs": 5},  # of four times as many pairs
+SCORES = {  # arguments of `layers.Attention`
+    "additive": {"score": "additive"},
+    "multiplicative": {"score": "general", "scaled": True},  # unscaled, it hardly beats no attention
 }
-app = common.command_line(__doc__)
-
-Attention = Annotated[
-    str, typer.Option(help="none, additive or multiplicative.", callback=common.one_of(encoder_decoder.SCORES))
-]
-Units = Annotated[int, typer.Option(min=1, help="Units of each recurrent layer, and in each direction.")]
-Embedding = Annotated[int, typer.Option(min=1, help="Numbers that stand for a subword.")]
-Beam = Annotated[int, typer.Option(min=1, help="Beginnings kept of each sentence; 1 is greedy.")]
-ALPHA = typer.Option(min=0, max=10, help="α: above 0, longer translations are preferred.")
-GAMMA = typer.Option(min=0, help="γ: reward of every subword, in nats; best with α = 0.")
-ALPHA_ASKED, GAMMA_ASKED = (
-    typer.Option(min=0, max=o.max, help=f"{o.help} [default: the run's]") for o in (ALPHA, GAMMA)
-)
-CoveragePenalty = Annotated[
-    float, typer.Option(min=0, help="β: above 0, words that were never attended to cost; needs attention.")
-]
+AttentionName = Literal["none", "additive", "multiplicative"]
+Reading = Literal["bidirectional", "forward", "reversed"]
+LengthPenalty = Annotated[float, cli.at_least(0, 10)]
+BEAM = 5
+app = cli.app(RECIPE, __doc__)
 
 
-def load_data(settings):
-    with common.user_errors():
-        return translation.load(settings["data"], settings["direction"], settings["data_dir"], settings["split_seed"])
+# -------------------------------------------------------------------------------------------------------- settings
 
 
-def build_model(vocabulary, settings):
-    names = "cell", "units", "layers", "embedding", "attention", "dropout", "word_dropout", "seed"
-    names += "reading", "lexical", "tied"
-    chosen = {name: settings[name] for name in names}
-    model = encoder_decoder.EncoderDecoder(vocabulary, sampling=settings["scheduled_sampling"], **chosen)
-    model.build(((None, None), (None, None)))
-    return model
+@dataclass(kw_only=True)
+class Settings(cli.Settings):
+    data: str = translation.GENERATED
+    """grammar (built in), multi30k, spa-eng, a translation set of TFDS, a TSV file, or two aligned files."""
+    direction: str | None = None
+    """Source and target language, such as de-en; by default the data's own."""
+    split_seed: cli.Seed = 0
+    """Seed of the division into splits, where the data has none."""
+    attention: AttentionName = "additive"
+    """Attention of the decoder to the encoder's states."""
+    cell: cli.Cell = "gru"
+    """Recurrent cell of encoder and decoder."""
+    reading: Reading = "bidirectional"
+    """How the source is read: in both directions, forward, or from the last word to the first."""
+    lexical: cli.Switch = False
+    """Attend to the embeddings of the source beside the encoder's states."""
+    units: cli.Count = 256
+    """Units of the recurrent layers; of the encoder, in each direction."""
+    embedding: cli.Count = 256
+    """Embedding size, and size of h̃."""
+    vocabulary: Annotated[int, cli.at_least(300)] = 4000
+    """Vocabulary size, at most: subwords of both languages together."""
+    longest: Annotated[int, cli.at_least(5)] = 100
+    """Subwords of a sentence, at most; longer pairs are not trained on."""
+    dropout: cli.Share = 0.3
+    """Share of the embeddings, the encoder's states and h̃ that is dropped."""
+    word_dropout: cli.Share = 0.0
+    """Share of the subwords, in both languages, whose whole embedding is dropped."""
+    label_smoothing: cli.Share = 0.1
+    """Probability that the targets of the loss spread over the whole vocabulary."""
+    length_penalty: LengthPenalty = 1.0
+    """α of the beam search: the larger, the longer the translations."""
+    epochs: cli.Count = 12
+    """Passes over the training split, at most."""
+    patience: cli.Count = 5
+    """Epochs without a better BLEU on the validation split after which training ends."""
+    batch_size: cli.Count = 64
+    """Sentence pairs in one training step."""
+    learning_rate: cli.LearningRate = 0.002
+    """Highest learning rate; it is reached after a warm-up and then falls to 0 along a cosine."""
 
 
-def fit(run, data):
-    """Train from the settings in the run's folder.
+# ------------------------------------------------------------------------------------------------------------ data
 
-    Returns the model of the epoch with the best BLEU on the validation part, its subwords, and the minutes of training.
+
+def load_data(data=translation.GENERATED, direction=None, data_dir=None, split_seed=0):
+    """Sentence pairs with splits "train", "validation" and "test", tables with the columns source and target."""
+    with runs.user_errors():
+        return translation.load(data, direction, data_dir, split_seed)
+
+
+def columns(subwords, table, longest=100):
+    """Ids of sources and of targets, two lists of lists, of the pairs with no more than `longest` subwords a side.
+
+    Raises Stop if no pair is left.
     """
-    settings, train, validation = run.settings, data.splits["train"], data.splits["validation"]
-    with common.prepare(settings["seed"], settings["strategy"]):
-        subwords = Subwords.kept(run, [*train["source"], *train["target"]], settings["vocabulary"])
-        longest, sampling = settings["longest"], (settings["subword_dropout"], settings["seed"])
-        rows = translation_text.examples(subwords, train, longest, *sampling)
-        stream, steps = batches.bucketed(rows, settings["batch_size"], settings["seed"])
-        held_out, _ = batches.ordered(translation_text.examples(subwords, validation, longest), settings["batch_size"])
-        model = build_model(len(subwords), settings)
-        rate = training.warmed_up(settings["learning_rate"], settings["epochs"], steps)
-        averaged = {"use_ema": True, "ema_momentum": settings["averaging"]} if settings["averaging"] else {}
-        optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0, **averaged)
-        model.compile(optimizer, encoder_decoder.cross_entropy(settings["label_smoothing"]))
-    forced = lambda epoch: stream(epoch).map(teacher_forced)
-    sources, order = batches.ordered([subwords.numbers(validation["source"])], 100)
-    bleu = lambda texts: translation_report.bleu(texts, validation["target"].iloc[order], data.languages[1])
-    scored = [translation_text.FreeDecoding("bleu", subwords, sources, bleu, settings["longest"])]
-    kept = {"monitor": "-val_bleu", "patience": settings["patience"], "callbacks": scored}
-    minutes = training.fit(model, run, (forced, steps), settings["epochs"], held_out.map(teacher_forced), **kept)
-    return model, subwords, minutes
+    ids = [subwords.ids(table[side]) for side in ("source", "target")]
+    short = [max(map(len, pair)) <= longest for pair in zip(*ids)]
+    if not all(short):
+        print(f"{short.count(False):,} of {len(short):,} pairs are longer than {longest} subwords and are left out")
+    if not any(short):
+        raise runs.Stop(f"No pair is left to train or validate on: try a larger --longest. Received: {longest}")
+    return [list(itertools.compress(side, short)) for side in ids]
 
 
-def search(model, run, **asked):
-    """The search for translations with a run's settings, but for those that are asked for instead."""
-    settings = {name: run.settings[name] for name in ("length_penalty", "length_reward", "longest")}
-    return translation_text.search(model, **settings | {name: x for name, x in asked.items() if x is not None})
+def teacher_forced(source, target):
+    """The network's inputs, which are the source and the target one step later; and the target, which it predicts."""
+    return (source, tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=START)), target
 
 
-def evaluate_model(model, subwords, data, run, split="test", **asked):
-    """Translate a part of the data freely and score it: prints, draws, writes a TSV; returns the scores."""
-    table = data.splits[split]
-    found = translation_text.translate(search(model, run, **asked), subwords, table["source"])
-    table = table.assign(translation=[beams[0][0] for beams in found])
-    metrics, signatures = translation_report.scores(table["translation"], table["target"], data.languages[1])
-    print(f"\n{data.described()}\nThe {split} part, {len(table):,} sentences, free decoding:")
+# --------------------------------------------------------------------------------------------------------- network
+
+
+def build_model(
+    vocabulary_size,
+    attention="additive",
+    cell="gru",
+    reading="bidirectional",
+    lexical=False,
+    units=256,
+    embedding=256,
+    dropout=0.3,
+    word_dropout=0.0,
+    seed=0,
+):
+    """A network from ids of the source, (batch, timesteps), and of the translation up to each step, (batch, steps), to
+    the logits of the next subword, (batch, steps, vocabulary size).
+
+    `lexical` follows Nguyen & Chiang (2018), "Improving Lexical Choice in Neural Machine Translation", who add a layer
+    for it; `word_dropout` Gal & Ghahramani (2016) and Sennrich & Zhang (2019), who found that it matters most with few
+    pairs; `reading="reversed"` Sutskever, Vinyals & Le (2014).
+    """
+    source, written = (keras.Input((None,), dtype="int32", name=name) for name in ("source", "written"))
+    whole_words = {"rate": word_dropout, "noise_shape": (None, None, 1)}
+    embed = TiedEmbedding(vocabulary_size, embedding, name="embedding")
+
+    mask = keras.ops.not_equal(source, 0)
+    x = keras.layers.Dropout(**whole_words, seed=seed + 1)(embed(source))
+    x = keras.layers.Dropout(dropout, seed=seed + 2)(x)
+    backwards = reading == "reversed"
+    reader = cells.recurrent(cell, units, return_sequences=True, return_state=True, go_backwards=backwards)
+    if reading == "bidirectional":
+        reader = keras.layers.Bidirectional(reader)
+    h, *states = reader(x, mask=mask)
+    h = keras.ops.flip(h, axis=1) if backwards else h
+    h = keras.layers.Dropout(dropout, seed=seed + 3)(h)  # (batch, timesteps, 2 * units), or units
+    ends = states[:: len(states) // 2] if reading == "bidirectional" else states[:1]  # h of each direction, without c
+    c = keras.ops.concatenate(ends, axis=-1)
+
+    if attention == "none":
+        recurrent = cells.recurrent(cell, units, return_sequences=True)
+        decoder, seen = VectorDecoder(recurrent, embedding, name="decoder"), [c]
+    else:
+        memory = keras.ops.concatenate([h, x], axis=-1) if lexical else h
+        scored = Attention(**SCORES[attention])
+        decoder = AttentionDecoder(cells.cell(cell, units), scored, memory.shape[-1], embedding, name="decoder")
+        seen = [memory, mask]
+    s_0 = keras.layers.Dense(decoder.state_features, activation="tanh", name="bridge")(c)
+    x = keras.layers.Dropout(**whole_words, seed=seed)(embed(written))
+    x = keras.layers.Dropout(dropout, seed=seed)(x)
+    h = decoder(x, s_0, *seen)  # h̃, (batch, steps, embedding)
+    h = keras.layers.Dropout(dropout, seed=seed + 1, name="output_dropout")(h)
+    return keras.Model([source, written], embed(h, reverse=True))
+
+
+# ----------------------------------------------------------------------------------------------------------- train
+
+
+def fit(
+    model,
+    subwords,
+    train,
+    validation,
+    run,
+    language="en",
+    longest=100,
+    label_smoothing=0.1,
+    epochs=12,
+    patience=5,
+    batch_size=64,
+    learning_rate=0.002,
+    seed=0,
+):
+    """Compile and train a model; it ends with the weights of the epoch with the best BLEU on the validation split.
+
+    Args:
+        train, validation: tables with the columns source and target.
+        run: a `toolkit.runs.Run`.
+        language: the target language, which decides how BLEU cuts a text into words.
+
+    Returns the minutes of training.
+    """
+    stream, steps = batches.bucketed(columns(subwords, train, longest), batch_size, seed)
+    held_out, _ = batches.by_length(columns(subwords, validation, longest), batch_size)
+    rate = training.warmed_up_cosine_decay(learning_rate, epochs, steps)
+    with training.scope(model):
+        model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), label_smoothed_cross_entropy(label_smoothing))
+    sources, order = batches.by_length([subwords.ids(validation["source"])], 100)
+    greedy = Search(StepwiseDecoder(model), beam_width=1, longest=longest)
+    score = lambda texts: bleu(texts, validation["target"].iloc[order], language)
+    free = [FreeDecoding("bleu", greedy, subwords, sources, score)]
+    stream_of = lambda epoch: stream(epoch).map(teacher_forced)
+    return training.fit(
+        model, run, (stream_of, steps), epochs, held_out.map(teacher_forced), "-val_bleu", patience, free
+    )
+
+
+@app.command
+def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
+    """Train, translate the test split and score it; the default command."""
+    s = settings
+    data = load_data(s.data, s.direction, s.data_dir, s.split_seed)
+    pairs, validation = data.splits["train"], data.splits["validation"]
+    run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
+    with training.reproducible(s.seed, s.strategy):
+        subwords = Subwords.learn([*pairs["source"], *pairs["target"]], s.vocabulary)
+        subwords.save(run)
+        network = s.attention, s.cell, s.reading, s.lexical, s.units, s.embedding, s.dropout, s.word_dropout, s.seed
+        model = build_model(len(subwords), *network)
+    minutes = fit(
+        model,
+        subwords,
+        pairs,
+        validation,
+        run,
+        data.languages[1],
+        s.longest,
+        s.label_smoothing,
+        s.epochs,
+        s.patience,
+        s.batch_size,
+        s.learning_rate,
+        s.seed,
+    )
+    run.finish({"minutes": minutes} | evaluate_model(search(model, s), subwords, data, run, s))
+    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path}")
+
+
+# -------------------------------------------------------------------------------------------------------- evaluate
+
+
+def search(model, s, beam=BEAM, length_penalty=None, coverage_penalty=0.0):
+    """The search for translations by a model, with the length penalty of its settings unless another is given."""
+    if coverage_penalty and s.attention == "none":
+        raise runs.Stop("--coverage-penalty needs a network with attention, and this run has none.")
+    length_penalty = s.length_penalty if length_penalty is None else length_penalty
+    return Search(StepwiseDecoder(model), beam, length_penalty, coverage_penalty, s.longest)
+
+
+def best_translations(searching, subwords, sentences):
+    """The best translation of each sentence, a list of texts."""
+    return [hypotheses[0][0] for hypotheses in translate(searching, subwords, sentences)]
+
+
+def evaluate_model(searching, subwords, data, run, s, split="test"):
+    """Translate a split and score it: prints a report, writes translations and a figure; returns the metrics."""
+    table, language = data.splits[split], data.languages[1]
+    table = table.assign(translation=best_translations(searching, subwords, table["source"]))
+    metrics, signatures = scores(table["translation"], table["target"], language)
+    print(f"\n{data.described()}\nThe {split} split, {len(table):,} sentences, free decoding:")
     for name, value in metrics.items():
         print(f"    {name:12}{value:6.2f}    {signatures[name]}")
     print("The first three:")
     for row in table[:3].itertuples():
         print(f"    {row.source}\n      = {row.translation}\n    ref {row.target}")
-    with common.replacing(run / f"translations-{split}.tsv") as file:
+    with runs.replacing(run / f"translations-{split}.tsv") as file:
         table.to_csv(file, sep="\t", index=False)
-    panel = {run.settings["attention"]: translation_report.curve(run, data.languages[1], split)}
-    run.save_figure(translation_report.plot_by_length({run.settings["cell"]: panel}), f"bleu_by_length-{split}.png")
+    curve = by_length(table["source"], table["translation"], table["target"], language)
+    run.save_figure(plot_by_length({s.cell: {s.attention: curve}}), f"bleu_by_length-{split}.png")
     return metrics
 
 
-def begin(settings, run_dir=None, resume=False):
-    """The run's folder and its data, read first, so that wrong input leaves no folder behind."""
-    data = load_data(settings)
-    return common.Run.begin(RECIPE, settings, data.checksum(), run_dir, resume), data
+def ensemble_scores(finished, data):
+    """Scores of the test split, translated with the mean of the probabilities of several runs' networks.
+
+    Args:
+        finished: a list of finished `toolkit.runs.Run` whose settings differ in the seed alone.
+        data: their data, as `load_data` returns it.
+    """
+    s, subwords = finished[0].settings(Settings), Subwords.load(finished[0])
+    ensemble = Ensemble([StepwiseDecoder(run.model()) for run in finished])
+    searching = Search(ensemble, BEAM, s.length_penalty, longest=s.longest)
+    table = data.splits["test"]
+    return scores(best_translations(searching, subwords, table["source"]), table["target"], data.languages[1])[0]
 
 
-@app.command()
-def train(
-    data: Annotated[
-        str, typer.Option(help="grammar (comes along), multi30k, spa-eng, a set of TFDS, a TSV, or two aligned files.")
-    ] = translation.GENERATED,
-    direction: Annotated[str | None, typer.Option(help="Such as de-en. [default: the data's own]")] = None,
-    data_dir: common.DataDir = None,
-    attention: Attention = "additive",
-    cell: common.Cell = "gru",
-    reading: Annotated[
-        str,
-        typer.Option(
-            help="How the source is read: bidirectional, forward, or reversed.",
-            callback=common.one_of(encoder_decoder.READINGS),
-        ),
-    ] = "bidirectional",
-    lexical: Annotated[
-        bool, typer.Option("--lexical", help="Attend to the source's embeddings too, beside the encoder's states.")
-    ] = False,
-    units: Units = 256,
-    layers: Annotated[int, typer.Option(min=1, help="Recurrent layers, in encoder and decoder each.")] = 1,
-    embedding: Embedding = 256,
-    tied: Annotated[
-        str,
-        typer.Option(
-            help="Matrices that are one: none, two-way (the decoder's), three-way (all).",
-            callback=common.one_of(encoder_decoder.TIES),
-        ),
-    ] = "three-way",
-    vocabulary: Annotated[int, typer.Option(min=300, help="Subwords, of both languages together, at most.")] = 4000,
-    subword_dropout: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of byte-pair merges left out in training, anew in each epoch.")
-    ] = 0.0,
-    longest: Annotated[int, typer.Option(min=5, help="Subwords in a sentence, at most.")] = 100,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of embeddings, states and h̃ dropped.")] = 0.3,
-    word_dropout: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of subwords dropped whole, of both languages, in training.")
-    ] = 0.0,
-    label_smoothing: Annotated[float, typer.Option(min=0, max=0.9, help="Probability spread over all subwords.")] = 0.1,
-    scheduled_sampling: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the decoder's inputs in training that are its own guesses.")
-    ] = 0.0,
-    length_penalty: Annotated[float, ALPHA] = LENGTH_PENALTY,
-    length_reward: Annotated[float, GAMMA] = 0.0,
-    averaging: Annotated[
-        float, typer.Option(min=0, max=0.99999, help="Momentum of the weights' average; 0 for none.")
-    ] = 0.0,
-    epochs: common.Epochs = 12,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without a better BLEU after which it ends.")] = 5,
-    batch_size: common.BatchSize = 64,
-    learning_rate: Annotated[
-        float, typer.Option(min=1e-8, max=1, help="At its highest; it warms up and falls to 0 along a cosine.")
-    ] = 0.002,
-    seed: common.Seed = 0,
-    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division, where the data has none.")] = 0,
-    run_dir: common.RunDir = None,
-    resume: common.Resume = False,
-    strategy: common.Strategy = "none",
-):
-    """Train, translate the test part and score it; the default."""
-    settings = {name: value for name, value in locals().items() if name not in common.NOT_SETTINGS}
-    run, data = begin(settings, run_dir, resume)
-    complete(run, data)
-    print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path}")
+def open_finished(run):
+    """A finished run, its settings, subwords and model."""
+    run = runs.finished_run(RECIPE, run)
+    return run, run.settings(Settings), Subwords.load(run), run.model()
 
 
-def complete(run, data):
-    """Train from a run's settings, report, and leave its folder finished."""
-    model, subwords, minutes = fit(run, data)
-    run.write_json("metrics.json", {"minutes": minutes} | evaluate_model(model, subwords, data, run))
+Beam = Annotated[cli.Count, Parameter(help="Beam width; 1 is greedy search.")]
+OtherLengthPenalty = Annotated[LengthPenalty | None, Parameter(help="α; by default the run's.")]
+CoveragePenalty = Annotated[
+    cli.Positive, Parameter(help="β: the larger, the more it costs to leave words unattended; needs attention.")
+]
 
 
-@app.command()
+@app.command
 def evaluate(
-    run: common.FinishedRun = None,
+    *,
+    run: cli.FinishedRun = None,
     beam: Beam = BEAM,
-    length_penalty: Annotated[float | None, ALPHA_ASKED] = None,
-    length_reward: Annotated[float | None, GAMMA_ASKED] = None,
+    length_penalty: OtherLengthPenalty = None,
     coverage_penalty: CoveragePenalty = 0.0,
-    validation: Annotated[bool, typer.Option("--validation", help="Score the validation part instead.")] = False,
+    validation: Annotated[cli.Switch, Parameter(help="Score the validation split instead.")] = False,
 ):
-    """Report on the test part again."""
-    run, model, subwords = translation_text.opened(RECIPE, run)
-    data, split = load_data(run.settings), "validation" if validation else "test"
-    asked = {"beam": beam, "length_penalty": length_penalty, "length_reward": length_reward}
-    evaluate_model(model, subwords, data, run, split, coverage_penalty=coverage_penalty, **asked)
+    """Report on the test split again."""
+    run, s, subwords, model = open_finished(run)
+    searching = search(model, s, beam, length_penalty, coverage_penalty)
+    data = load_data(s.data, s.direction, s.data_dir, s.split_seed)
+    evaluate_model(searching, subwords, data, run, s, "validation" if validation else "test")
 
 
-@app.command()
+# --------------------------------------------------------------------------------------------------------- predict
+
+
+@app.command
 def predict(
-    text: Annotated[str | None, typer.Argument(help="A sentence. [default: typed, a line each]")] = None,
-    run: common.FinishedRun = None,
-    file: Annotated[Path | None, typer.Option(help="A text file with a sentence on each line.")] = None,
+    text: Annotated[str | None, Parameter(help="A sentence. [default: typed, one on each line]")] = None,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    file: cli.TextFile = None,
     beam: Beam = BEAM,
-    length_penalty: Annotated[float | None, ALPHA_ASKED] = None,
-    length_reward: Annotated[float | None, GAMMA_ASKED] = None,
+    length_penalty: OtherLengthPenalty = None,
     coverage_penalty: CoveragePenalty = 0.0,
 ):
-    """Translate sentences, and draw what was attended to."""
-    run, model, subwords = translation_text.opened(RECIPE, run)
-    asked = {"beam": beam, "length_penalty": length_penalty, "length_reward": length_reward}
-    searching = search(model, run, coverage_penalty=coverage_penalty, **asked)
-    for number, sentence in common.typed("sentence", text, file):
-        beams = translation_text.translate(searching, subwords, [sentence])[0]
+    """Translate sentences, and draw the attention weights."""
+    run, s, subwords, model = open_finished(run)
+    searching = search(model, s, beam, length_penalty, coverage_penalty)
+    for number, sentence in cli.read_examples("sentence", text, file):
+        (hypotheses,) = translate(searching, subwords, [sentence])
         print(f"{number}: {sentence}")
-        for words, score in beams:
-            print(f"    {score:7.2f}  {words}")
-        if run.settings["attention"] != "none":
-            source, target = (subwords.numbers([side])[0] for side in (sentence, beams[0][0]))
-            weights = translation_text.attention_weights(model, source, target)
-            figure = translation_report.plot_attention(weights, *map(subwords.pieces, (source, target)))
+        for translation_, score in hypotheses:
+            print(f"    {score:7.2f}  {translation_}")
+        if s.attention != "none":
+            source, target = subwords.ids([sentence, hypotheses[0][0]])
+            weights = attention_weights(StepwiseDecoder(model), source, target)
+            figure = plot_attention(weights, subwords.pieces(source), subwords.pieces(target))
             run.save_figure(figure, f"attention-{number}.png")
             print(f"    drawn in {run / f'attention-{number}.png'}")
 
 
-def together(runs, data):
-    """The scores of the test part's translations by the networks of several runs as one."""
-    model, subwords = translation_text.together(runs)
-    table = data.splits["test"]
-    found = translation_text.translate(search(model, runs[0]), subwords, table["source"])
-    scores, _ = translation_report.scores([beams[0][0] for beams in found], table["target"], data.languages[1])
-    return {f"{name}_seeds_together": score for name, score in scores.items()}
+# ---------------------------------------------------------------------------------------------------------- verify
 
 
-@app.command()
-def verify(cell: common.Cell = "gru", attention: Attention = "additive", units: Units = 32, embedding: Embedding = 24):
+@app.command
+def verify(
+    *,
+    cell: Annotated[cli.Cell, Parameter(help="Recurrent cell of encoder and decoder.")] = "gru",
+    attention: Annotated[AttentionName, Parameter(help="Attention of the decoder.")] = "additive",
+    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layers.")] = 32,
+    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 24,
+):
     """Compare with built-in layers.
 
-    The same encoder and decoder from both, with the same weights: outputs, every gradient, the loss over a short
-    training. Exits with 1 where they differ.
+    The same network is built from both, with the same weights: outputs, every gradient, and the loss over a short
+    training are compared. The exit status is 1 if they differ.
     """
-    rng, vocabulary = np.random.default_rng(0), 60
-    settings = {"units": units, "layers": 1, "embedding": embedding, "attention": attention, "dropout": 0.0}
-    settings |= {"word_dropout": 0.0, "seed": 0, "reading": "bidirectional", "lexical": True, "tied": "two-way"}
-    settings |= {"scheduled_sampling": 0.0}
-    build = lambda name: build_model(vocabulary, settings | {"cell": name})
-    source, target = (
-        rng.integers(4, vocabulary, (320, 14)) * (np.arange(14) < rng.integers(5, 14, (320, 1), endpoint=True))
-        for _ in range(2)
-    )
+    rng, vocabulary_size = np.random.default_rng(0), 60
+    source, target = (verification.random_sequences(rng, 320, 14, vocabulary_size, first=4) for _ in range(2))
     x, y = teacher_forced(source, tf.constant(target))
-    loss = lambda *pair: 100 * encoder_decoder.cross_entropy(0.1)(*pair)  # or gradients are small beside the weights
-    training.verify(build, cell, (x[0], x[1].numpy()), y.numpy(), loss)
-
-
-@app.command()
-def publish(
-    variant: Annotated[
-        str, typer.Option(help=f"{', '.join(VARIANTS)}.", callback=common.one_of(VARIANTS))
-    ] = "de-en.attention",
-    data_dir: common.DataDir = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings, with the seeds 0, 1, ...")] = 3,
-    output: Annotated[Path, typer.Option(help="Folder of the results.")] = results.ROOT / "results",
-):
-    """Train once a seed, and write results/; the same command goes on after a stop."""
-    settings = common.defaults(train) | VARIANTS[variant] | {"data_dir": data_dir}
-    one = lambda seed, folder: complete(*begin(settings | {"seed": seed}, folder, resume=True))
-    runs = common.once_a_seed(RECIPE, variant, seeds, settings, one)
-    once = together([run for run, _ in runs], load_data(settings)) if seeds > 1 else {}
-    rows = [(seed, m.pop("minutes"), m) for seed, (_, m) in enumerate(runs)]
-    command = f"python recipes/{RECIPE}.py publish --variant {variant} --seeds {seeds}"
-    beside = translation_report.published(variant)
-    print(results.publish(RECIPE, variant, command, common.versions(), rows, beside, output, once=once))
+    build = lambda name: build_model(
+        vocabulary_size, attention, name, lexical=True, units=units, embedding=embedding, dropout=0.0
+    )
+    loss = lambda *pair: 100 * label_smoothed_cross_entropy(0.1)(*pair)  # or gradients are small beside the weights
+    verification.verify(build, cell, (x[0], x[1].numpy()), y.numpy(), loss)
 
 
 if __name__ == "__main__":
-    common.main(app)
+    cli.main(app)

@@ -3,14 +3,17 @@
 import json
 import math
 
+from toolkit.runs import Stop
+
+import pytest
+
 from benchmarks import recurrent_speed
 
 
-def test_every_contender_has_its_numbers(tmp_path, capsys, monkeypatch):
+def test_every_contender_is_measured(tmp_path, capsys):
     size = recurrent_speed.Size(3, 4, 2, 5, masked=True)
     figure = tmp_path / "speed.png"
-    monkeypatch.setattr(recurrent_speed, "WARM_UP", 0.1)
-    recurrent_speed.run(["simple"], {"tiny": size}, 2, tmp_path, figure)
+    recurrent_speed.run(["simple"], {"tiny": size}, 2, tmp_path, figure, warm_up=0.1)
     content = json.loads((tmp_path / "recurrent_speed.simple.json").read_text())
     report = content["metrics"]["tiny"]
     installed = recurrent_speed.contenders(size)
@@ -27,8 +30,8 @@ def test_every_contender_has_its_numbers(tmp_path, capsys, monkeypatch):
     assert {line.split("  ")[0] for line in rows} == {*installed, *(f"keras.layers, {u}" for u in ("ms", "MiB"))}
 
 
-def test_operations_and_limit():
-    """One round at a rate of one operation a millisecond: the share is the operations over the time."""
+def test_the_share_of_the_limit_follows_from_the_operations():
+    """At a rate of one operation a millisecond the share is the number of operations divided by the time."""
     size = recurrent_speed.Size(2, 3, 4, 5)
     values = {key: {recurrent_speed.BASELINE: [2.0], recurrent_speed.OURS: [1.0]} for key in recurrent_speed.UNITS}
     report = recurrent_speed.summary(values, "gru", size, 1)
@@ -36,3 +39,8 @@ def test_operations_and_limit():
     ours = report["inference"][recurrent_speed.OURS]
     assert (ours["ratio"], ours["share_of_limit"]) == (0.5, forward)
     assert report["training"][recurrent_speed.BASELINE]["share_of_limit"] == 3 * forward / 2
+
+
+def test_an_unknown_size_is_one_line():
+    with pytest.raises(Stop, match="Choose from s20, .*Received: huge"):
+        recurrent_speed.choose("s20,huge", recurrent_speed.SIZES)

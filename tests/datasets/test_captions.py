@@ -313,7 +313,10 @@ def test_a_picture_in_two_parts_is_refused(own):
 
 @pytest.mark.parametrize(
     "text, match",
-    [("", "captions.csv is no table"), ("picture,caption\n1.jpg,a cat, asleep\n", "captions.csv is no table.*not quoted")],
+    [
+        ("", "captions.csv is no table"),
+        ("picture,caption\n1.jpg,a cat, asleep\n", "captions.csv is no table.*not quoted"),
+    ],
 )
 def test_a_table_of_captions_that_is_none_is_named(own, text, match):
     (own / "captions.csv").write_text(text)

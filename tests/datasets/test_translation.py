@@ -178,7 +178,7 @@ def test_a_set_of_tfds_in_its_folder_is_divided_where_it_has_to_be(tmp_path, con
 
 def test_a_set_of_tfds_without_a_training_part_is_refused(tmp_path):
     Pairs(data_dir=tmp_path, config="test_alone").download_and_prepare()
-    with pytest.raises(ValueError, match="pairs has no part to train on. Received: .'test'.$"):
+    with pytest.raises(ValueError, match="pairs has no training split. Received: .'test'.$"):
         translation.load("pairs/test_alone", "en-de", tmp_path)
 
 

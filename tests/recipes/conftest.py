@@ -1,28 +1,22 @@
 """What the tests of all recipes share."""
 
-import importlib
 import sys
+
+from toolkit import cli
 
 import pytest
 import tensorflow as tf
 
-from recipes import common
-
 
 @pytest.fixture
-def call(request, tmp_path, monkeypatch):
-    """Run the recipe that the test file is named after, as from the command line, in an empty folder.
-
-    Returns the exit status.
-    """
-    name = request.path.stem.removeprefix("test_")
-    recipe = importlib.import_module(f"recipes.{name}")
+def run_recipe(tmp_path, monkeypatch):
+    """Run a recipe as from the command line, in an empty folder: run_recipe(module, *arguments) is the exit status."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+    def run(recipe, *arguments):
+        monkeypatch.setattr(sys, "argv", [f"{recipe.RECIPE}.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
-            common.main(recipe.app)
+            cli.main(recipe.app)
         return caught.value.code or 0
 
     return run
@@ -30,7 +24,7 @@ def call(request, tmp_path, monkeypatch):
 
 @pytest.fixture
 def eagerly():
-    """No graphs: where a network is tiny and is trained for a few steps, most of the time goes into tracing them."""
+    """No graphs: where a network is tiny and trained for a few steps, most of the time goes into tracing them."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

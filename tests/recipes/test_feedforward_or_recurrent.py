@@ -1,73 +1,52 @@
-"""Tasks about the past: their answers by hand, networks of the same size, and who can do what."""
+"""Networks with and without memory: their sizes, what they can see, and the chapter's run."""
 
 import json
 from pathlib import Path
 
+from toolkit.cells import units_for
+
 import numpy as np
 import pytest
 
+from datasets import tasks
 from recipes import feedforward_or_recurrent as recipe
 
-A, B, C = 0, 1, 2
+
+@pytest.mark.parametrize("network", [*recipe.SEEN, "simple", "gru", "lstm", "minimal"])
+def test_all_networks_have_about_the_same_number_of_weights(network):
+    units = units_for(3000, tasks.SYMBOLS, lambda units: recipe.hidden_layer(network, units))
+    output_weights = units + 1
+    assert recipe.build_model(network, units).count_params() - output_weights == pytest.approx(3000, rel=0.06)
 
 
-@pytest.mark.parametrize(
-    "task, expected",
-    [
-        ("recall", "...x.x.."),
-        ("parity", "xx.....x"),
-        ("order", "xxxxxxxx"),
-    ],
-)
-def test_answers_by_hand(task, expected):
-    symbols = np.array([[A, C, A, B, C, C, B, A]])
-    assert "".join(".x"[int(yes)] for yes in recipe.answers(task, symbols)[0]) == expected
-
-
-def test_order_by_hand():
-    rows = np.array([[C, B, A, A], [C, A, B, C], [C, C, C, C], [B, C, C, C], [C, C, A, C]])
-    expected = [[0, 0, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]]
-    np.testing.assert_array_equal(recipe.answers("order", rows), np.array(expected) == 1)
-
-
-def test_batches():
-    for task in recipe.TASKS:
-        x, y = recipe.batch_of(task, 500, 20, np.random.default_rng(0))
-        assert x.shape == (500, 20, 4) and (x.sum(-1) == 1).all() and y.shape == (500, 20, 1)
-        np.testing.assert_array_equal(y[..., 0] == 1, recipe.answers(task, x.argmax(-1)))
-        assert 0.2 < y.mean() < 0.6
-
-
-@pytest.mark.parametrize("name", [*recipe.WITHOUT, "simple", "gru", "lstm", "minimal"])
-def test_all_networks_are_about_the_same_size(name):
-    units = recipe.units_for(name, 3000)
-    assert abs(recipe.weights_of(name, units) / 3000 - 1) < 0.06
-    assert recipe.build_model(name, units).count_params() == recipe.weights_of(name, units) + units + 1
-
-
-@pytest.mark.parametrize("name", recipe.WITHOUT)
-def test_without_memory_nothing_outside_the_window_counts(name):
-    model = recipe.build_model(name, 5)
-    x, _ = recipe.batch_of("recall", 2, 20, np.random.default_rng(1))
-    before, changed = np.array(model(x)), x.copy()
+@pytest.mark.parametrize("network", recipe.SEEN)
+def test_a_network_without_memory_sees_nothing_outside_its_window(network):
+    model = recipe.build_model(network, 5)
+    x, _ = tasks.about_the_past("recall", 20, 2, np.random.default_rng(1))
+    changed = x.copy()
     changed[:, 4] = changed[:, 4, [1, 2, 3, 0]]
-    moved = np.abs(np.array(model(changed)) - before).max((0, 2)) > 0
-    assert moved.tolist() == [4 <= t < 4 + recipe.WITHOUT[name] for t in range(20)]
+    moved = np.abs(model.predict(changed, verbose=0) - model.predict(x, verbose=0)).max((0, 2)) > 0
+    assert moved.tolist() == [4 <= t < 4 + recipe.SEEN[network] for t in range(20)]
 
 
-def test_run_writes_and_draws(call, capsys):
-    assert call("--cells", "gru", "--steps", 60, "--timesteps", 8, "--weights", 200, "--run-dir", "mine") == 0
-    rows = json.loads(Path("mine/metrics.json").read_text())
-    assert [(row["task"], row["network"]) for row in rows] == [
-        (task, name) for task in recipe.TASKS for name in ("now", "window", "gru")
-    ]
-    recall = {row["network"]: row for row in rows if row["task"] == "recall"}
-    assert recall["now"]["accuracy"] < recall["now"]["accuracy_guess"] + 0.01 < recall["window"]["accuracy"] - 0.02
+def test_run_reports_and_draws_every_network_on_every_question(run_recipe, capsys):
+    arguments = ["--cells", "gru", "--steps", 60, "--timesteps", 8, "--weights", 200, "--run-dir", "mine"]
+    assert run_recipe(recipe, *arguments) == 0
+    metrics = json.loads(Path("mine/metrics.json").read_text())
+    pairs = [(question, network) for question in tasks.QUESTIONS for network in ("now", "window", "gru")]
+    assert [(row["question"], row["network"]) for row in metrics["rows"]] == pairs and metrics["minutes"] > 0
+    assert "32 timesteps" in capsys.readouterr().out
     assert Path("mine/feedforward_or_recurrent.png").stat().st_size > 20_000
-    assert call("--cells", "gru,some", "--run-dir", "other") == 2
-    assert "Received: some" in capsys.readouterr().err
+    recall = {row["network"]: row for row in metrics["rows"] if row["question"] == "recall"}
+    assert recall["now"]["accuracy"] < recall["now"]["baseline"] + 0.01 < recall["window"]["accuracy"] - 0.02
 
 
-def test_verify_passes(call, capsys):
-    assert call("verify", "--cell", "simple", "--units", 5) == 0
+def test_an_unknown_cell_is_an_error_of_one_line(run_recipe, capsys):
+    assert run_recipe(recipe, "--cells", "gru,elman") == 2
+    assert "Received: elman" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_verify_passes(run_recipe, capsys):
+    assert run_recipe(recipe, "verify", "--cell", "simple", "--units", 5) == 0
     assert "FAIL" not in capsys.readouterr().out

@@ -1,147 +1,173 @@
-"""The recipe on characters: four letters, a text, sampling, typing, and states that go on from window to window."""
+"""The recipe on characters: four letters, a text, sampling, typing, and states carried over from window to window."""
 
 import io
 import json
-import lzma
 import sys
 from pathlib import Path
 
+from toolkit import training
+from toolkit.runs import Run, Stop
+
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from datasets import characters
-from recipes import character_tools, common, next_character, training
+from recipes import next_character
 
-SMALL = ["--units", 8, "--epochs", 1, "--batch-size", 8, "--window", 20]
+SMALL = ["--units", 8, "--batch-size", 8, "--window", 20]
+ONCE = [*SMALL, "--epochs", 1]
 
 
 @pytest.fixture
-def little(monkeypatch):
+def short(monkeypatch):
     monkeypatch.setattr(characters, "SIZE", 8000)
 
 
-def test_train_evaluate_sample_and_type(call, little, capsys, monkeypatch):
-    assert call("--run-dir", "mine", *SMALL) == 0
+def test_train_evaluate_sample_and_type(run_recipe, short, capsys, monkeypatch):
+    assert run_recipe(next_character, "--run-dir", "mine", *ONCE) == 0
     report = capsys.readouterr().out
     left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", "learning_curves.png"}
     assert left == {*("config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras", "alphabet.json")}
     metrics = json.loads(Path("mine/metrics.json").read_text())
-    assert 0 < metrics["xz, having read the training part"] < metrics["frequencies alone"] < 6
-    assert call("evaluate", "--run", "mine") == 0
+    assert metrics["minutes"] > 0 and metrics["bits_per_character"] > 0
+    assert 0 < metrics["bits_per_character_xz"] < metrics["bits_per_character_frequencies"] < 6
+    assert run_recipe(next_character, "evaluate", "--run", "mine") == 0
     assert capsys.readouterr().out.strip() in report
 
-    assert call("sample", "The cat", "--run", "mine", "--length", 50, "--seed", 1) == 0
-    first = capsys.readouterr().out
-    assert first.startswith("The cat") and len(first) == len("The cat") + 51
-    assert call("sample", "The cat", "--run", "mine", "--length", 50, "--seed", 1) == 0
-    assert capsys.readouterr().out == first
-    assert call("sample", "The cat", "--run", "mine", "--length", 50, "--seed", 2) == 0
-    assert capsys.readouterr().out != first
+    sample = ["sample", "The cat", "--run", "mine", "--length", 50, "--seed"]
+    written = []
+    for seed in (1, 1, 2):
+        assert run_recipe(next_character, *sample, seed) == 0
+        written.append(capsys.readouterr().out)
+    assert written[0].startswith("The cat") and len(written[0]) == len("The cat") + 51
+    assert written[0] == written[1] != written[2]
 
     monkeypatch.setattr(sys, "stdin", io.StringIO("Th\n語"))
-    assert call("type", "--run", "mine") == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line[0] for line in said] == ["T", "h", "⏎", "語"] and "never seen" in said[3] and said[0].count("%") == 5
+    assert run_recipe(next_character, "type", "--run", "mine") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[0] for line in lines] == ["T", "h", "⏎", "語"]
+    assert "not in the training split" in lines[3] and lines[0].count("%") == 5
 
 
-def test_example_is_learnt_to_certainty_and_shows_every_gate(call, capsys):
-    assert call("example", "--run-dir", "mine") == 0
-    said = capsys.readouterr().out
-    assert said.count("    f ") == 3 and "h = [1 0 0 0]" in said
+def test_the_example_is_learned_to_certainty_and_shows_every_gate(run_recipe, capsys):
+    assert run_recipe(next_character, "example", "--run-dir", "mine") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("    f ") == 3 and "h = [1 0 0 0]" in printed
     assert json.loads(Path("mine/metrics.json").read_text())["P(p | hel)"] > 0.99
     assert Path("mine/example.png").stat().st_size > 20_000
-    assert call("example", "--cell", "gru") == 0
+
+
+def test_the_example_has_the_gates_of_its_cell_and_no_text_to_sample(run_recipe, eagerly, monkeypatch, capsys):
+    learn_word = next_character.learn_word
+    monkeypatch.setattr(next_character, "learn_word", lambda cell: learn_word(cell, repetitions=2))
+    assert run_recipe(next_character, "example", "--cell", "gru") == 0
     assert capsys.readouterr().out.count("    z ") == 3
-    assert call("sample") == 2  # the newest run is one that has learned a text
+    assert run_recipe(next_character, "sample") == 2
     assert "No finished run" in capsys.readouterr().err
 
 
-def test_a_stopped_training_goes_on_to_the_same_bits(call, little, monkeypatch):
+def test_a_resumed_training_ends_with_the_same_bits(run_recipe, short, monkeypatch):
     options = [*SMALL, "--epochs", 2, "--dropout", 0.2]
-    assert call("--run-dir", "whole", *options) == 0
-    right = training.Checkpoint.on_epoch_end
+    assert run_recipe(next_character, "--run-dir", "whole", *options) == 0
+    on_epoch_end = training.Checkpoint.on_epoch_end
 
     def dies(self, epoch, logs=None):
-        right(self, epoch, logs)
-        raise common.Stop("killed")
+        on_epoch_end(self, epoch, logs)
+        raise Stop("killed")
 
     with monkeypatch.context() as patch:
         patch.setattr(training.Checkpoint, "on_epoch_end", dies)
-        assert call("--run-dir", "stopped", *options) == 2
-    assert call("--run-dir", "stopped", *options, "--resume") == 0
+        assert run_recipe(next_character, "--run-dir", "stopped", *options) == 2
+    assert run_recipe(next_character, "--run-dir", "stopped", "--resume") == 0
     assert Path("whole/history.csv").read_text() == Path("stopped/history.csv").read_text()
-    weights = [common.Run(name).model().get_weights() for name in ("whole", "stopped")]
-    for a, b in zip(*weights):
+    weights = [Run(name).model().get_weights() for name in ("whole", "stopped")]
+    for a, b in zip(*weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_own_text(call, capsys):
+def test_own_text(run_recipe, capsys):
     Path("own.txt").write_text("Ein Männlein steht im Walde, ganz still und stumm.\n" * 200, encoding="utf-8")
-    assert call("--data", "own.txt", "--run-dir", "mine", *SMALL, "--cell", "minimal") == 0
+    assert run_recipe(next_character, "--data", "own.txt", "--run-dir", "mine", *ONCE, "--cell", "minimal") == 0
     assert "own.txt: characters 9,180 train" in capsys.readouterr().out
     assert pd.read_csv("mine/history.csv")["loss"].iloc[0] < 4
 
 
-def test_wrong_input_is_one_line_and_leaves_nothing_behind(call, capsys):
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--data", "missing.txt"], "There is no such text file"),
+        (["--data", "short.txt"], "too short to learn from"),
+        (["--data", "small.txt"], "32 strands of 64 characters need 2,049"),
+        (["sample", "--run", "."], "holds no run"),
+        (["sample", "--temperature", "0"], "--temperature"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, arguments, message):
     Path("short.txt").write_text("little")
     Path("small.txt").write_text("a little more\n" * 100)
-    for arguments, said in {
-        ("--data", "missing.txt"): "There is no such text file",
-        ("--data", "short.txt"): "too short to learn from",
-        ("--data", "small.txt"): "32 strands of 64 characters need 2,049",
-    }.items():
-        assert call("train", *arguments) == 2
-        assert said in capsys.readouterr().err
-    assert call("sample", "--run", ".") == 2
+    assert run_recipe(next_character, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
     assert not Path("runs").exists()
 
 
-def test_verify_passes(call, capsys):
-    assert call("verify", "--units", 6) == 0
+def test_verify_passes(run_recipe, capsys):
+    assert run_recipe(next_character, "verify", "--units", 6) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
-def test_windows_follow_each_other():
-    seen, said = character_tools.windows(np.arange(1, 50), 3, 4)
-    assert seen.shape == said.shape == (4, 3, 4)
-    np.testing.assert_array_equal(said, seen + 1)
-    np.testing.assert_array_equal(seen[1:, :, 0], seen[:-1, :, -1] + 1)  # each strand goes on where it stopped
-    assert len({*seen.ravel()}) == 48
+def test_windows_continue_each_other():
+    inputs, targets = next_character.windows(np.arange(1, 50), 3, 4)
+    assert inputs.shape == targets.shape == (4, 3, 4)
+    np.testing.assert_array_equal(targets, inputs + 1)
+    np.testing.assert_array_equal(inputs[1:, :, 0], inputs[:-1, :, -1] + 1)  # each strand continues where it stopped
+    assert len({*inputs.ravel()}) == 48
 
 
-def test_bits_see_all_that_went_before():
-    """As one long call of the same network, and whatever the window."""
-    settings = {"cell": "gru", "units": 6, "layers": 1, "dropout": 0.0, "seed": 0}
-    model, whole = (next_character.build_model(9, settings, batch) for batch in (1, None))
-    for part in (model, whole):
-        variables, rng = part.trainable_variables, np.random.default_rng(1)
-        for variable in variables:
-            variable.assign(rng.normal(size=variable.shape))
+def random_model(batch_size):
+    model, rng = next_character.build_model(10, "gru", units=6, batch_size=batch_size), np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return model
+
+
+@pytest.mark.parametrize("window", [7, 39, 500])
+def test_bits_are_those_of_one_long_call(window):
     ids = np.random.default_rng(2).integers(0, 10, 40).astype("int32")
-    logits = whole(ids[None, :-1]).numpy()[0].astype("float64")
-    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    expected = -np.log2(chances[np.arange(39), ids[1:]]).mean()
-    for window in (7, 39, 500):
-        assert character_tools.bits(model, ids, window) == pytest.approx(expected, rel=1e-5)
+    logits = random_model(None)(ids[None, :-1]).numpy()[0].astype("float64")
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = -np.log2(probabilities[np.arange(39), ids[1:]]).mean()
+    assert next_character.bits_per_character(random_model(1), ids, window) == pytest.approx(expected, rel=1e-5)
 
 
-def test_rivals_by_hand():
-    parts = {"train": "aab" * 40, "validation": "", "test": "abc"}
-    found = character_tools.rivals(parts)
-    chances = np.array([81, 41, 1]) / 123  # counts and one each; one more for all that was never seen
-    assert found["frequencies alone"] == pytest.approx(-np.log2(chances).mean())
-    sizes = [len(lzma.compress(text.encode(), preset=9)) for text in (parts["train"], parts["train"] + "abc")]
-    assert found["xz, having read the training part"] == pytest.approx(8 * (sizes[1] - sizes[0]) / 3)
+def test_states_are_reset_at_the_start_of_each_epoch_and_validation():
+    """Without any training, every pass over the text has the same loss."""
+    model, ids = random_model(2), np.random.default_rng(2).integers(0, 10, 81)
+    data = tf.data.Dataset.from_tensor_slices(next_character.windows(ids, 2, 8))
+    model.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    history = model.fit(data, epochs=2, validation_data=data, callbacks=[next_character.ResetStates()], verbose=0)
+    first, second = history.history["loss"]
+    assert first == second == pytest.approx(history.history["val_loss"][0], rel=1e-6)
+    unreset = model.fit(data, epochs=2, verbose=0).history["loss"]
+    assert unreset[1] != first
 
 
-def test_drawing():
-    chances, rng = np.array([0.3, 0.1, 0.4, 0.2]), np.random.default_rng(0)
-    draw = lambda temperature, k: np.bincount(
-        [character_tools.drawn(chances, temperature, k, rng) for _ in range(2000)], minlength=4
-    )
-    np.testing.assert_allclose(draw(1.0, None) / 2000, [0, 1 / 7, 4 / 7, 2 / 7], atol=0.04)
-    np.testing.assert_allclose(draw(0.5, None) / 2000, np.array([0, 1, 16, 4]) / 21, atol=0.04)
-    assert (draw(1.0, 2) > 0).tolist() == [False, False, True, True]
-    assert (draw(1.0, 1) > 0).tolist() == [False, False, True, False]
-    assert draw(0.01, None)[2] == 2000
+@pytest.mark.parametrize(
+    "temperature, top_k, expected",
+    [
+        (1.0, None, [0, 1 / 7, 4 / 7, 2 / 7]),
+        (0.5, None, [0, 1 / 21, 16 / 21, 4 / 21]),
+        (1.0, 2, [0, 0, 2 / 3, 1 / 3]),
+        (1.0, 1, [0, 0, 1, 0]),
+        (0.01, None, [0, 0, 1, 0]),
+    ],
+)
+def test_characters_are_drawn_by_temperature_among_the_likeliest(temperature, top_k, expected):
+    probabilities, rng = np.array([0.3, 0.1, 0.4, 0.2]), np.random.default_rng(0)
+    ids = [next_character.draw(probabilities, rng, temperature, top_k) for _ in range(2000)]
+    shares = np.bincount(ids, minlength=4) / 2000
+    np.testing.assert_allclose(shares, expected, atol=0.04)
+    assert ((shares > 0) == (np.array(expected) > 0)).all()

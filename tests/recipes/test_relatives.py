@@ -1,44 +1,52 @@
-"""The table of all cells."""
+"""The comparison of all cells on the same tasks."""
 
 import json
 from pathlib import Path
 
+from toolkit.cells import CELLS
+from toolkit.runs import Stop
+
+import pandas as pd
 import pytest
 
-from recipes import common, feedforward_or_recurrent, relatives
+from recipes import relatives
+
+SMALL = ["--steps", 20, "--weights", 100, "--lags", "4", "--run-dir", "mine"]
 
 
 @pytest.fixture
-def few(monkeypatch):
-    """Two cells."""
-    monkeypatch.setattr(feedforward_or_recurrent, "TESTED", 100)
-    cells = {name: common.CELLS[name] for name in ("norm-simple", "minimal")}
-    monkeypatch.setattr(common, "CELLS", cells)
-    return cells
+def two_cells(monkeypatch):
+    monkeypatch.setattr(relatives, "TEST_SEQUENCES", 100)
+    monkeypatch.setattr(relatives, "CELLS", {name: CELLS[name] for name in ("norm-simple", "minimal")})
 
 
-def test_run_writes_and_draws(call, capsys, few):
-    assert call("--steps", 20, "--weights", 100, "--lags", "4", "--run-dir", "mine") == 0
-    rows = json.loads(Path("mine/metrics.json").read_text())
-    assert [row["cell"] for row in rows] == [*few]
+def test_run_reports_and_draws_a_row_for_every_cell(run_recipe, capsys, two_cells):
+    assert run_recipe(relatives, *SMALL) == 0
+    metrics = json.loads(Path("mine/metrics.json").read_text())
+    rows = metrics["rows"]
+    assert [(row["cell"], row["seed"]) for row in rows] == [("norm-simple", 0), ("minimal", 0)]
     for row in rows:
-        assert {*row} == {"cell", "seed", "units", "recall", "parity", "order", "adding 4"}
-        assert all(0 < row[task] <= 1 for task in ("recall", "parity", "order")) and row["adding 4"] > 0
+        assert {*row} == {"cell", "seed", "units", "minutes", "recall", "parity", "order", "adding 4"}
+        assert all(0 < row[question] <= 1 for question in ("recall", "parity", "order")) and row["adding 4"] > 0
     assert rows[0]["recall"] != rows[1]["recall"]
+    assert metrics["minutes"] == pytest.approx(sum(row["minutes"] for row in rows)) and metrics["minutes"] > 0
     assert Path("mine/relatives.png").stat().st_size > 10_000
-    assert "minimal" in capsys.readouterr().out and relatives.RECIPE == "relatives"
+    assert "minimal" in capsys.readouterr().out
 
 
-def test_published_once_a_seed(call, few, monkeypatch):
-    tasks = {"recall": 0.9, "adding 50": 0.01}
-    reached = lambda name, settings: (
-        {"units": 3} | {task: v + settings["seed"] + len(name) for task, v in tasks.items()}
-    )
-    monkeypatch.setattr(relatives, "measured", reached)
-    assert call("publish", "--seeds", 2, "--output", "one") == 0
-    monkeypatch.setattr(relatives, "measured", None)  # the second time nothing is trained
-    assert call("publish", "--seeds", 2, "--output", ".") == 0
-    content = json.loads(Path("relatives.tasks.json").read_text())
-    assert content["seeds"] == [0, 1] and len(content["table"]) == 2 * 2 * 2
-    for row in content["table"]:
-        assert row["reached"] == reached(row["cell"], row)[row["task"]]
+def test_an_interrupted_run_continues_after_its_last_row(run_recipe, two_cells, monkeypatch):
+    measured = []
+
+    def pretend(cell, seed, s):
+        if len(measured) == 3:
+            raise Stop("the test")
+        measured.append((cell, seed))
+        return {"units": 3, "minutes": 0.5, "recall": 0.9, "adding 4": seed + 0.01}
+
+    monkeypatch.setattr(relatives, "measure", pretend)
+    assert run_recipe(relatives, *SMALL, "--seeds", 2) == 2
+    assert not Path("mine/metrics.json").exists()
+    measured.clear()
+    assert run_recipe(relatives, "--resume", "--run-dir", "mine") == 0
+    assert measured == [("minimal", 1)]
+    assert len(pd.read_csv("mine/runs.csv")) == 4 and json.loads(Path("mine/metrics.json").read_text())["minutes"] == 2

@@ -1,76 +1,92 @@
-"""The star rating recipe from the command line, and its ordered classes."""
+"""The star rating recipe from the command line, and its medians, expectations and measures by hand."""
 
 import json
 from pathlib import Path
 
-import keras
+from toolkit.runs import Run
+
 import numpy as np
-import pandas as pd
 import pytest
 
 from datasets import reviews
 from recipes import star_rating
 
 SMALL = ["--units", "4", "--embedding", "8", "--epochs", "1", "--batch-size", "64", "--words", "12"]
-CLASSES = np.array([1, 2, 3, 4, 7, 8, 9, 10])
+RATINGS = np.array([1, 2, 3, 4, 7, 8, 9, 10])
 
 
-def test_train_evaluate_predict(call, capsys, monkeypatch):
+def test_train_evaluate_predict(run_recipe, capsys, monkeypatch):
     monkeypatch.setattr(reviews, "SIZES", {"train": 600, "validation": 100, "test": 100})
-    assert call("--run-dir", "mine", *SMALL) == 0
+    assert run_recipe(star_rating, "--run-dir", "mine", *SMALL) == 0
     report = capsys.readouterr().out
-    assert {"confusion.png", "model.keras", "metrics.json"} <= {path.name for path in Path("mine").iterdir()}
+    left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", "learning_curves.png"}
+    files = {"config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras", "vocabulary.txt"}
+    assert left == files | {"ratings.json", "confusion.png"}
     metrics = json.loads(Path("mine/metrics.json").read_text())
-    assert {"mae_stars", "accuracy", "qwk", "mae_stars_middle_rating", "qwk_ridge_bigrams"} <= {*metrics}
-    assert metrics["qwk_commonest_rating"] == 0
-    assert call("evaluate", "--run", "mine") == 0
+    measures = {"mae_stars", "accuracy", "qwk"}
+    baselines = {"commonest_rating", "middle_rating", "ridge_bigrams"}
+    assert {*metrics} == {"minutes"} | measures | {f"{m}_{b}" for m in measures for b in baselines}
+    assert metrics["qwk_commonest_rating"] == 0 and metrics["minutes"] > 0
+    assert run_recipe(star_rating, "evaluate", "--run", "mine") == 0
     assert capsys.readouterr().out.strip() in report
-    assert call("predict", "--run", "mine", "The plot was superb.") == 0
-    assert " stars, " in capsys.readouterr().out and Path("mine/review-1.png").stat().st_size > 5000
+    assert run_recipe(star_rating, "predict", "--run", "mine", "The plot was superb.") == 0
+    printed = capsys.readouterr().out
+    assert "1: " in printed and " stars, expectation " in printed
+    assert Path("mine/review-1.png").stat().st_size > 5000
+
+    Path("mine/ratings.json").write_text("[1, 2")
+    assert run_recipe(star_rating, "predict", "--run", "mine", "superb") == 2
 
 
-def test_ratings_that_cannot_be_used(call, capsys):
+def test_pairs_of_words_and_a_training_without_baselines(run_recipe, eagerly, monkeypatch, capsys):
+    monkeypatch.setattr(reviews, "SIZES", {"train": 600, "validation": 100, "test": 100})
+    settings = star_rating.Settings(units=3, embedding=4, epochs=1, batch_size=64, words=12, bigrams=30)
+    star_rating.train(settings, run_dir=Path("pairs"), resume=True, baselines=False)
+    assert {*Run("pairs").metrics()} == {"minutes", "mae_stars", "accuracy", "qwk"}
+    assert run_recipe(star_rating, "predict", "--run", "pairs", "superb") == 0
+    assert " stars, " in capsys.readouterr().out
+
+
+def test_ratings_that_cannot_be_used_are_one_line_and_leave_nothing_behind(run_recipe, capsys):
     rows = [(f"film {i}", i % 2, 1 + 9 * (i % 2)) for i in range(200)]
     Path("two.csv").write_text("text,label,rating\n" + "".join(f"{t},{y},{r}\n" for t, y, r in rows))
     Path("none.csv").write_text("text,label\n" + "".join(f"{t},{y}\n" for t, y, _ in rows))
-    for name, message in [("two.csv", "three ratings or more"), ("none.csv", "no column rating")]:
-        assert call("--data", name) == 2
+    for name, message in [("two.csv", "at least three ratings"), ("none.csv", "no column rating")]:
+        assert run_recipe(star_rating, "--data", name) == 2
         assert message in capsys.readouterr().err
     assert not Path("runs").exists()
 
 
-def test_verify(call, capsys):
-    assert call("verify", "--cell", "gru", "--units", 5, "--embedding", 4, "--words", 9) == 0
+def test_verify_passes(run_recipe, capsys):
+    assert run_recipe(star_rating, "verify", "--cell", "gru", "--units", 5, "--embedding", 4, "--words", 9) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
-def test_probabilities_fall_whatever_the_weights():
-    layer = star_rating.Ordered(CLASSES)
-    x = np.random.default_rng(0).normal(size=(50, 6)).astype("float32") * 5
-    layer.build(x.shape)
-    layer.set_weights([np.random.default_rng(1).normal(size=w.shape) * 3 for w in layer.get_weights()])
-    probability = keras.ops.convert_to_numpy(layer(x))
-    assert probability.shape == (50, 7) and (np.diff(probability, axis=1) <= 0).all()
-    again = star_rating.Ordered.from_config(layer.get_config())
-    again.build(x.shape)
-    again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(again(x), probability)
+def test_the_targets_of_a_review_are_the_ratings_that_it_exceeds():
+    assert star_rating.exceeds([1, 4, 10], RATINGS).tolist() == [[0] * 7, [1] * 3 + [0] * 4, [1] * 7]
 
 
-def test_stars_by_hand():
-    sure = star_rating.target(CLASSES)(pd.DataFrame({"rating": [1, 4, 10]}))
-    assert sure[1].tolist() == [1, 1, 1, 0, 0, 0, 0]
-    assert star_rating.median(sure, CLASSES).tolist() == [1, 4, 10]
-    assert star_rating.expected(sure, CLASSES).tolist() == [1, 4, 10]
-    unsure = np.array([0.9, 0.8, 0.6, 0.5, 0.2, 0.0, 0.0])
-    assert star_rating.median(unsure, CLASSES) == 4
-    assert star_rating.expected(unsure, CLASSES) == pytest.approx(1 + 0.9 + 0.8 + 0.6 + 3 * 0.5 + 0.2)
+def test_certain_probabilities_give_back_the_stars():
+    certain = star_rating.exceeds([1, 4, 10], RATINGS)
+    assert star_rating.median(certain, RATINGS).tolist() == [1, 4, 10]
+    assert star_rating.expectation(certain, RATINGS).tolist() == [1, 4, 10]
+
+
+def test_median_and_expectation_by_hand():
+    probabilities = np.array([0.9, 0.8, 0.6, 0.5, 0.2, 0.0, 0.0])
+    assert star_rating.median(probabilities, RATINGS) == 4
+    assert star_rating.expectation(probabilities, RATINGS) == pytest.approx(1 + 0.9 + 0.8 + 0.6 + 3 * 0.5 + 0.2)
+    expected = "4 stars, expectation 5.0 (1: 10%, 2: 10%, 3: 20%, 4: 10%, 7: 30%, 8: 20%)"
+    assert star_rating.verdict(probabilities, RATINGS) == expected
+
+
+def test_right_ratings_have_the_best_measures():
+    assert star_rating.measure(RATINGS, RATINGS, RATINGS) == {"mae_stars": 0, "accuracy": 1, "qwk": 1}
 
 
 def test_measures_by_hand():
-    assert star_rating.measures(CLASSES, CLASSES, CLASSES) == {"mae_stars": 0, "accuracy": 1, "qwk": 1}
-    measured = star_rating.measures(np.array([1, 10, 7, 4]), np.array([1, 10, 4, 7]), CLASSES)
-    # in ranks 0, 7, 3, 4 for 0, 7, 4, 3: observed 0 + 0 + 1 + 1, expected from the margins 4 * 2 * variance
+    measured = star_rating.measure(np.array([1, 10, 7, 4]), np.array([1, 10, 4, 7]), RATINGS)
+    # As ranks 0, 7, 4, 3 for 0, 7, 3, 4: squared differences 0 + 0 + 1 + 1; by chance those of all pairs of ranks
     ranks = np.array([0, 7, 3, 4])
-    expected = np.mean((ranks[:, None] - ranks) ** 2)
-    assert measured == {"mae_stars": 1.5, "accuracy": 0.5, "qwk": pytest.approx(1 - 0.5 / expected)}
+    by_chance = np.mean((ranks[:, None] - ranks) ** 2)
+    assert measured == {"mae_stars": 1.5, "accuracy": 0.5, "qwk": pytest.approx(1 - 0.5 / by_chance)}

@@ -1,0 +1,90 @@
+"""The tables of published results."""
+
+import re
+
+from toolkit.runs import Stop
+
+import pytest
+
+from benchmarks import record, tables
+
+RUNS = [(0, 1.0, {"rmse": 2.0}), (1, 3.0, {"rmse": 4.0})]
+PUBLISHED = [{"name": "Naive", "metric": "rmse", "value": 3, "source": "by hand"}]
+BEGIN, END = "<!-- {}: made by benchmarks/tables.py -->\n", "<!-- end of {} -->\n"
+
+
+@pytest.mark.parametrize("path", tables.documents(), ids=lambda path: path.name)
+def test_a_document_shows_the_results_as_they_are(path):
+    text = path.read_text(encoding="utf-8")
+    assert text == tables.with_tables(text), "run: python benchmarks/tables.py"
+
+
+@pytest.mark.parametrize("table", tables.TABLES)
+def test_a_table_is_where_readers_look_for_it(table):
+    path = record.ROOT / ("README.md" if table == "headlines" else "docs/results.md")
+    assert BEGIN.format(table) in path.read_text(encoding="utf-8")
+
+
+def test_every_metric_has_a_row_beside_its_published_figures(tmp_path):
+    record.write("prices", "daily", "", RUNS, PUBLISHED, tmp_path, {"naive": 5}, {"rmse": (1.5, 4.5)})
+    rows = tables.results(tmp_path).splitlines()[2:]
+    assert rows[0].startswith("| prices | daily | rmse | 3 ± 1.4 [1.500, 4.500] | 3 (Naive; by hand) | 2 | 2.0 | ")
+    assert rows[1].startswith("| prices | daily | naive | 5 | – | 2 | 2.0 | ")
+
+
+def test_a_matrix_shows_means_over_the_seeds(tmp_path, monkeypatch):
+    monkeypatch.setitem(tables.MATRICES, "lengths.all", tables.Matrix(["task", "cell"], "length", "accuracy"))
+    values = [("recall", "lstm", 20, 0.5), ("recall", "lstm", 20, 0.7), ("recall", "gru", 5, 1.0)]
+    table = [dict(zip(("task", "cell", "length", "accuracy"), row)) for row in values]
+    record.write("lengths", "all", "", RUNS, folder=tmp_path, table=table)
+    assert tables.matrix("lengths.all", tmp_path).splitlines() == [
+        "| task, cell | 20 | 5 |",
+        "|---|---|---|",
+        "| recall, lstm | 0.6 ± 0.14 | – |",
+        "| recall, gru | – | 1 |",
+    ]
+    assert "lengths" not in tables.results(tmp_path)
+
+
+def test_a_headline_stands_beside_the_published_figure(tmp_path, monkeypatch):
+    record.write("prices", "daily", "", RUNS, PUBLISHED, tmp_path, {"naive": 0.5})
+    line = tables.Headline("forecasts prices", "prices.daily", "error", "rmse", ".1f", published="Naive")
+    baseline = line._replace(style=".0%", published=None, baseline=("the naive one", "naive"))
+    monkeypatch.setattr(tables, "HEADLINES", [line, baseline])
+    links = "[prices](recipes/prices.py) | [forecasts prices](docs/prices.md)"
+    assert tables.headlines(tmp_path).splitlines()[2:] == [
+        f"| {links} | error | 3.0 ± 1.4 | 3.0 (Naive; by hand) |",
+        f"| {links} | error | 300 ± 141 % | 50 % (the naive one, here) |",
+    ]
+
+
+@pytest.mark.parametrize("line", tables.HEADLINES, ids=lambda line: line.result)
+def test_a_headline_names_a_figure_to_compare_with_where_there_is_one(line):
+    result = tables.read(line.result)
+    published = {p["name"] for p in result["published"] if p["metric"] == line.metric}
+    assert line.published in published or (not published and line.published is None)
+
+
+def test_headlines_link_to_pages_that_exist():
+    for link in re.findall(r"\]\((.*?)\)", tables.headlines()):
+        assert (record.ROOT / link).is_file(), link
+
+
+def test_text_around_a_table_is_kept(monkeypatch):
+    monkeypatch.setitem(tables.TABLES, "one", lambda folder: "| 1 |\n")
+    text = "before\n" + BEGIN.format("one") + "| 0 |\n" + END.format("one") + "after\n"
+    assert tables.with_tables(text) == text.replace("| 0 |", "| 1 |")
+    assert tables.with_tables(text.replace("| 0 |\n", "")) == text.replace("| 0 |", "| 1 |")
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (BEGIN.format("none") + END.format("none"), "There is no table none. Choose one of headlines, "),
+        (BEGIN.format("speed") + "| 0 |\n", "A mark has no end"),
+        (BEGIN.format("speed") + END.format("results"), "A mark has no end"),
+    ],
+)
+def test_a_wrong_mark_is_an_error(text, message):
+    with pytest.raises(Stop, match=message):
+        tables.with_tables(text)

@@ -1,0 +1,1 @@
+"""What networks are compared with: forecasts, classifiers and compressors that need no network."""

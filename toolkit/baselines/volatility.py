@@ -1,0 +1,100 @@
+"""What a volatility network is compared with: forecasts of tomorrow's log range that need no network.
+
+Each is a Series by the date forecast. It is fitted on the first `train_days` rows and then computed for all days with
+fixed parameters, from earlier days only.
+"""
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from arch import arch_model
+
+
+def forecasts(features, train_days):
+    """Forecasts by the baseline's name in reports; `features` as `datasets.prices.features` returns them."""
+    return {
+        "persistence": persistence_forecast(features["log_range"]),
+        "har": har_forecast(features, train_days),
+        "har_leverage": har_forecast(features, train_days, leverage=True),
+        "linear": linear_forecast(features, train_days),
+        "garch": garch_forecast(features, train_days),
+    }
+
+
+def persistence_forecast(series):
+    """The forecast that each day will be as the day before."""
+    return series.shift(1)
+
+
+def har_forecast(features, train_days, leverage=False):
+    """Heterogeneous autoregressive forecasts (HAR, Corsi 2009); NaN on the first 22 days.
+
+    Least squares on the last day and on the averages of the last 5 and 22 days; with `leverage`, also on the same
+    averages of the negative returns (Corsi and Reno 2012).
+    """
+    columns = [features["log_range"].rolling(days).mean() for days in (1, 5, 22)]
+    if leverage:
+        falls = features["return"].clip(upper=0)
+        columns += [falls.rolling(days).mean() for days in (1, 5, 22)]
+    return _regression(features["log_range"], columns, train_days, lag=1)
+
+
+def linear_forecast(features, train_days):
+    """Linear forecasts from the same features as the network's, by least squares.
+
+    To the averages of HAR it adds exponentially weighted means of each day's return, divided by the day's range, with
+    half-lives of 0.5, 2, 5 and 15 days. What the network gains over this is due to its nonlinearity.
+    """
+    relative_return = features["return"] / np.exp(features["log_range"])
+    columns = [features["log_range"].rolling(days).mean() for days in (1, 5, 22)]
+    columns += [relative_return.ewm(halflife=days).mean() for days in (0.5, 2, 5, 15)]
+    return _regression(features["log_range"], columns, train_days, lag=1)
+
+
+def garch_volatility(returns, train_days):
+    """The standard deviation of each day's return given the days before, by GARCH(1,1) (Bollerslev 1986).
+
+    Args:
+        returns: daily returns by Date, a Series; its unit is that of the result.
+        train_days: rows to fit on, with normal errors; their mean is subtracted.
+    """
+    _check_days(returns, train_days)
+    # The mean is subtracted beforehand: with a mean of its own, `fix` would start the recursion from the mean of all
+    # days, later ones included. The optimizer needs values near 1.
+    percent = 100 * (returns - returns.iloc[:train_days].mean())
+    fitted = _garch(percent.iloc[:train_days]).fit(disp="off")
+    return _garch(percent).fix(fitted.params).conditional_volatility / 100
+
+
+def _garch(percent):
+    return arch_model(percent, mean="Zero", vol="GARCH", p=1, q=1, rescale=False)
+
+
+def garch_forecast(features, train_days):
+    """GARCH(1,1) forecasts of the log range.
+
+    A regression on the log of `garch_volatility` turns volatilities into log ranges, so that GARCH is not penalized for
+    forecasting another quantity.
+    """
+    volatility = np.log(garch_volatility(features["return"], train_days))
+    return _regression(features["log_range"], [volatility], train_days, lag=0)
+
+
+def _regression(target, columns, train_days, lag):
+    """Forecasts of `target` by least squares on a constant and on `columns` of `lag` days before."""
+    _check_days(target, train_days)
+    table = sm.add_constant(pd.concat(columns, axis=1).shift(lag).to_numpy(), has_constant="add")
+    fitted = sm.OLS(target.to_numpy()[:train_days], table[:train_days], missing="drop").fit()
+    return pd.Series(table @ fitted.params, index=target.index)
+
+
+def _check_days(series, train_days):
+    if not 100 <= train_days <= len(series):
+        raise ValueError(
+            f"`train_days` must be at least 100 and at most the {len(series)} days there are. Received: {train_days}"
+        )
+    if not np.isfinite(series.to_numpy()).all():
+        raise ValueError(
+            f"Every day needs a finite value; fill or drop the others. Received: "
+            f"{series[~np.isfinite(series)].iloc[0]} on {series.index[~np.isfinite(series)][0]}"
+        )

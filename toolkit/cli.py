@@ -1,0 +1,149 @@
+"""The command line of a chapter, made from its settings by cyclopts, and errors in one line."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from toolkit import runs
+from toolkit.cells import CELL_NAMES
+from toolkit.runs import Stop
+
+import cyclopts
+from cyclopts import Parameter, config
+from cyclopts.validators import Number
+
+T = TypeVar("T")
+RUN = cyclopts.Group("The run", sort_key=1)
+
+# Types of settings: a field's type gives its bounds, its docstring the flag's help.
+Flags = Annotated[T, Parameter(name="*")]  # of a dataclass: a flag for each field
+Switch = Annotated[bool, Parameter(negative=())]
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+CountOrNone = Annotated[int, Parameter(validator=Number(gte=0))]
+Share = Annotated[float, Parameter(validator=Number(gte=0, lte=0.9))]
+Positive = Annotated[float, Parameter(validator=Number(gte=0, lte=1e6))]
+LearningRate = Annotated[float, Parameter(validator=Number(gte=1e-8, lte=1))]
+Seed = Annotated[int, Parameter(validator=Number(gte=0, lte=2**32 - 1))]
+Cell = Literal[tuple(CELL_NAMES)]
+Strategy = Literal["none", "mirrored"]
+
+
+def at_least(least, most=None):
+    """A bound for `Annotated[int, at_least(2)]`, or with `most` a range."""
+    return Parameter(validator=Number(gte=least, lte=most))
+
+
+def comma_separated(kind):
+    """The type of a list that is written with commas on the command line: `comma_separated(int)` for 10,20,50."""
+
+    def convert(_, tokens):
+        return [kind(part.strip()) for token in tokens for part in token.value.split(",") if part.strip()]
+
+    return Annotated[list[kind], Parameter(converter=convert, n_tokens=1, negative=())]
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """The settings that all recipes with data have."""
+
+    data_dir: Annotated[str | None, Parameter(group=RUN)] = None
+    """Folder in which --data is looked up."""
+    seed: Annotated[Seed, Parameter(group=RUN)] = 0
+    """Seed of the weights, the shuffling and the dropout."""
+    strategy: Annotated[Strategy, Parameter(group=RUN)] = "none"
+    """none, or mirrored: each batch is split over all GPUs (TensorFlow)."""
+
+
+# Arguments of commands
+RunDir = Annotated[
+    Path | None, Parameter(group=RUN, help="Folder for this run, new or unfinished. [default: runs/RECIPE/DATE-TIME]")
+]
+Resume = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        group=RUN,
+        show_default=False,
+        help="Continue the unfinished run in --run-dir, or the newest one, with its settings. The result is the same.",
+    ),
+]
+FinishedRun = Annotated[Path | None, Parameter(name="--run", help="Folder of a finished run. [default: the newest]")]
+TextFile = Annotated[Path | None, Parameter(help="A text file with one example on each line.")]
+
+
+def app(recipe, doc):
+    """A chapter's command line. Its help is the module's docstring as it stands."""
+    plain = {"help_format": "plaintext", "help_formatter": "plain", "version_flags": []}
+    last_counts = Parameter(allow_repeating=True)  # of a flag that is repeated, as other command lines have it
+    app = cyclopts.App(name=f"{recipe}.py", help=doc, default_parameter=last_counts, **plain)
+
+    @app.meta.default
+    def with_settings(
+        *arguments: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        config: Annotated[
+            Path | None, Parameter(group=RUN, help="File with settings (JSON or TOML), such as a run's config.json.")
+        ] = None,
+    ):
+        source = config or _unfinished(recipe, arguments)
+        app.config = _settings_file(source) if source else ()
+        app(arguments, exit_on_error=False, print_error=False)
+
+    return app
+
+
+def main(app):
+    """Run a chapter's command. Flags alone, or nothing, mean its first command. Errors are one line and status 2."""
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("--help", "-h")):
+        arguments = [next(name for name in app if not name.startswith("-")), *arguments]
+    try:
+        app.meta(arguments, exit_on_error=False, print_error=False)
+    except (cyclopts.CycloptsError, Stop) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _unfinished(recipe, arguments):
+    """With --resume, the config.json of the run to continue: its settings need not be repeated."""
+    if "--resume" not in arguments:
+        return None
+    named = [after for flag, after in zip(arguments, arguments[1:]) if flag == "--run-dir"]
+    named += [a.partition("=")[2] for a in arguments if a.startswith("--run-dir=")]
+    run = runs.Run(named[-1] if named else runs.newest(recipe, finished=False))
+    if not run.started:
+        raise Stop(f"{run.path} holds no run to resume: start without --resume, or name its folder as --run-dir.")
+    return run / "config.json"
+
+
+def _settings_file(path):
+    kinds = {".json": config.Json, ".toml": config.Toml}
+    if path.suffix not in kinds or not path.is_file():
+        raise Stop(f"--config needs a .json or .toml file with settings. Received: {path}")
+    return kinds[path.suffix](path, root_keys=("settings",), use_commands_as_keys=False)
+
+
+def read_examples(what, text, file):
+    """Numbers and texts of what to predict: one text, a file's lines, or lines typed until an empty one.
+
+    Args:
+        what: what an example is called, such as "review".
+        text, file: at most one of them. Without both, standard input is read.
+
+    Raises Stop if both are given, or the file is missing or not UTF-8.
+    """
+    if text is not None and file is not None:
+        raise Stop(f"Give a {what} or a --file, not both.")
+    with runs.user_errors():
+        lines = [text] if text is not None else file.read_text(encoding="utf-8-sig").splitlines() if file else sys.stdin
+        if lines is sys.stdin and sys.stdin.isatty():
+            print(f"Type a {what} on each line; an empty line ends.")
+        for number, line in enumerate(lines, 1):
+            line.encode()  # raises where a terminal's encoding is not UTF-8
+            if line.strip():
+                yield number, line.strip()
+            elif lines is sys.stdin:
+                return
+            else:
+                print(f"{number}: empty, skipped")

@@ -1,0 +1,65 @@
+"""Comparisons: many short trainings, each a row of the run's runs.csv."""
+
+from typing import Annotated
+
+from toolkit.runs import replacing, user_errors
+
+import pandas as pd
+from cyclopts import Parameter
+
+FILE = "runs.csv"
+
+
+def some_of(names):
+    """The type of a setting that lists some of these names, on the command line with commas between."""
+
+    def split(_, tokens):
+        parts = [part.strip() for token in tokens for part in token.value.split(",")]
+        if unknown := [part for part in parts if part not in names]:
+            raise ValueError(f"choose from {', '.join(names)}. Received: {', '.join(unknown)}")
+        return list(dict.fromkeys(parts))
+
+    return Annotated[list[str], Parameter(converter=split, n_tokens=1, negative=())]
+
+
+def _ascending(_, tokens):
+    parts = [part.strip() for token in tokens for part in token.value.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) >= 2 for part in parts):
+        received = ", ".join(parts)
+        raise ValueError(f"lengths are whole numbers from 2 on, with commas between: 10,20,50. Received: {received}")
+    return sorted({int(part) for part in parts})
+
+
+# A setting that lists lengths of sequences, sorted; on the command line with commas between
+Lengths = Annotated[list[int], Parameter(converter=_ascending, n_tokens=1, negative=())]
+
+
+def table(run):
+    """The rows of a run's trainings so far, a DataFrame. Raises Stop where the file is missing or damaged."""
+    with user_errors():
+        return pd.read_csv(run / FILE, float_precision="round_trip")
+
+
+def train_each(run, keys, train):
+    """Train once for each key, and write the row into the run's folder at once.
+
+    Keys whose row is there already are skipped, so that a run that was interrupted continues where it stopped.
+
+    Args:
+        run: a `toolkit.runs.Run`.
+        keys: dicts of str and int that tell the trainings apart, such as {"cell": "gru", "seed": 0}.
+        train: a function from a key's items, as keyword arguments, to a dict of results, with "minutes" among them.
+
+    Returns a DataFrame with the columns of the keys, then those of the results.
+    """
+    print(f"To continue this run after an interruption: --resume --run-dir {run.path}")
+    rows = table(run).to_dict("records") if (run / FILE).exists() else []
+    for number, key in enumerate(keys, 1):
+        if any(key.items() <= row.items() for row in rows):
+            continue
+        rows.append(key | train(**key))
+        with replacing(run / FILE) as file:
+            pd.DataFrame(rows).to_csv(file, index=False)
+        values = ", ".join(f"{name} {value}" for name, value in key.items())
+        print(f"{number:4} of {len(keys)}: {values}: {rows[-1]['minutes']:.1f} minutes", flush=True)
+    return pd.DataFrame(rows)

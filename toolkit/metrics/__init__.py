@@ -1,0 +1,1 @@
+"""Scores of forecasts, translations and captions."""

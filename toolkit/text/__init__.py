@@ -1,0 +1,1 @@
+"""Texts as integers: words, subwords and characters, each with what a run's folder stores of it."""
