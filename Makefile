@@ -2,7 +2,7 @@
 # make test            run every test on TensorFlow
 # make test-backends   run the tests on JAX and on PyTorch
 # make lint            check layout and style of the code with ruff
-# make results         put the tables of results/ into README.md and docs/
+# make results         put the tables of results/ into README.md and docs/, and draw its figures
 # Each makes a virtual environment first, once: .venv, and .venv-backends for test-backends.
 
 PYTHON ?= python3
@@ -59,3 +59,4 @@ lint: install
 
 results: install
 	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/figures.py

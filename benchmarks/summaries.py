@@ -6,7 +6,6 @@ A summary is a dict with by_seed, once, intervals, table, … as `benchmarks.rec
 from toolkit.metrics import forecasts
 from toolkit.metrics.translation import by_length
 from toolkit.plots.attention import plot_by_length
-from toolkit.runs import RUNS, Run
 
 import numpy as np
 import pandas as pd
@@ -114,7 +113,6 @@ def grid(row, chapter, settings, runs):
     if row.recipe == "translation":
         for record, run in zip(table, runs):
             record["by_length"] = bleu_by_length(chapter, settings, run)
-        draw_by_length(table)
     minutes = [sum(record["minutes"] for record in table[seed :: row.seeds]) for seed in range(row.seeds)]
     return {"by_seed": [(s, m, {}) for s, m in enumerate(minutes)], "settings": row.settings, "table": table}
 
@@ -128,14 +126,12 @@ def bleu_by_length(chapter, settings, run):
     return bands.round(2).to_dict("index")
 
 
-def draw_by_length(table):
-    """Draw BLEU by length, a panel for each cell with a curve for each kind of attention."""
+def plot_bleu_by_length(table):
+    """BLEU by length, a panel for each cell with a curve for each kind of attention."""
     panels = {record["cell"]: {} for record in table}
     for record in table:
         panels[record["cell"]][record["attention"]] = pd.DataFrame.from_dict(record["by_length"], orient="index")
-    folder = Run(RUNS / "translation")
-    folder.save_figure(plot_by_length(panels), "bleu_by_length.png")
-    print(f"Drawn in {folder / 'bleu_by_length.png'}")
+    return plot_by_length(panels)
 
 
 SUMMARIES = {

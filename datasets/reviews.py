@@ -1,7 +1,4 @@
-"""Reviews with a sentiment, and where there are any with stars: generated, IMDB's, or a user's own.
-
-`load` gives tables; `recipes/review_text.py` makes batches of them.
-"""
+"""Reviews with a sentiment, and some with stars: generated, IMDB's, or a user's own."""
 
 import dataclasses
 import gzip

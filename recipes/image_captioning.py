@@ -508,9 +508,8 @@ def verify(
     build = lambda name: build_model(vocabulary_size, (9, 20), enters, name, units, embedding, dropout=0.0)
     features = rng.normal(size=(320, 9, 20)).astype("float32")
     target = verification.random_sequences(rng, 320, 14, vocabulary_size, first=4)
-    loss = lambda *pair: (
-        100 * losses.label_smoothed_cross_entropy(0.1)(*pair)
-    )  # or gradients would be small beside the weights
+    # A larger loss, or gradients would be small beside the weights
+    loss = lambda *pair: 100 * losses.label_smoothed_cross_entropy(0.1)(*pair)
     verification.verify(build, cell, (features, shifted(target).numpy()), target, loss)
 
 

@@ -121,8 +121,8 @@ def fit(model, train, validation, run, epochs=4, batch_size=32, learning_rate=0.
     as_pair = lambda *batch: (batch[:-1], batch[-1])
     stream, steps = batches.bucketed(train, batch_size, seed)
     held_out, _ = batches.by_length(validation, batch_size)
-    optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
     with training.scope(model):
+        optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
         model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
     stream_of = lambda epoch: stream(epoch).map(as_pair)
     return training.fit(model, run, (stream_of, steps), epochs, held_out.map(as_pair))
@@ -145,11 +145,12 @@ def train(
     data = load_data(s.data, s.data_dir, s.split_seed)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):
+        pretrained = start.model() if start else None
         vocabulary = Vocabulary.load(start) if start else Vocabulary.learn(data.splits["train"]["text"], s.vocabulary)
         vocabulary.save(run)
         model = build_model(len(vocabulary), s.cell, s.units, s.embedding, s.bigrams, s.dropout, s.seed)
         for name in ("embedding", "reader") if start else ():
-            model.get_layer(name).set_weights(start.model().get_layer(name).get_weights())
+            model.get_layer(name).set_weights(pretrained.get_layer(name).get_weights())
     examples = [
         [*columns(vocabulary, split["text"], s.words, s.bigrams), split["label"].to_numpy("float32")[:, None]]
         for split in (data.splits["train"], data.splits["validation"])

@@ -129,7 +129,7 @@ def accuracy(model, question):
 
 def plot(table):
     """A panel for each task, a bar for each cell: the mean over the seeds, and a dot for each seed."""
-    columns = table.columns.drop(["cell", "seed", "units", "minutes"])
+    columns = table.columns.drop(["cell", "seed", "units", "minutes"], errors="ignore")
     figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 4), sharey=True)
     for axis, column in zip(axes, columns):
         means = table.groupby("cell", sort=False)[column].mean()

@@ -1,6 +1,8 @@
 """The command line of a chapter, made from its settings by cyclopts, and errors in one line."""
 
+import json
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -121,6 +123,12 @@ def _settings_file(path):
     kinds = {".json": config.Json, ".toml": config.Toml}
     if path.suffix not in kinds or not path.is_file():
         raise Stop(f"--config needs a .json or .toml file with settings. Received: {path}")
+    try:
+        parsed = {".json": json, ".toml": tomllib}[path.suffix].loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Stop(f"{path} cannot be read as {path.suffix[1:].upper()}: {error}") from error
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("settings"), dict):
+        raise Stop(f"{path} must hold the settings under the key settings. Received: {str(parsed)[:60]}")
     return kinds[path.suffix](path, root_keys=("settings",), use_commands_as_keys=False)
 
 

@@ -35,10 +35,11 @@ def verify(build, cell, x, y, loss="mse", steps=20, batch_size=32):
     table = [(n, np.abs(b).max(), np.abs(a - b).max() / np.abs(b).max(), allowed) for n, a, b, allowed in rows]
     twin = "the built-in layer" if cell in BUILT_IN else "keras.layers.RNN, for there is no built-in layer"
     print(f"{cell} cell in layers.RNN beside {twin}: same weights, same batches")
-    print(f"{'':44}{'largest value':>15}{'difference':>13}{'allowed':>10}   (relative)")
+    width = max(len(name) for name, *_ in table) + 2
+    print(f"{'':{width}}{'largest value':>15}{'difference':>13}{'allowed':>10}   (relative)")
     for name, value, difference, allowed in table:
         verdict = "pass" if difference <= allowed else "FAIL"
-        print(f"{name:44}{value:15.6f}{difference:13.1e}{allowed:10.0e}  {verdict}")
+        print(f"{name:{width}}{value:15.6f}{difference:13.1e}{allowed:10.0e}  {verdict}")
     if not all(difference <= allowed for _, _, difference, allowed in table):
         sys.exit(1)
 

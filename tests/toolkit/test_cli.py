@@ -114,6 +114,22 @@ def test_a_file_with_a_wrong_setting_is_refused(command, tmp_path):
         assert code == 2 and message in said and "config.json" in said
 
 
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.json", "{", "a.json cannot be read as JSON"),
+        ("a.toml", "units = ", "a.toml cannot be read as TOML"),
+        ("a.json", "\xff", "a.json cannot be read as JSON"),
+        ("a.json", "[1]", "a.json must hold the settings"),
+        ("a.toml", "units = 3", "a.toml must hold the settings"),
+    ],
+)
+def test_a_damaged_file_of_settings_is_named(command, tmp_path, name, content, message):
+    (tmp_path / name).write_text(content, encoding="latin-1")
+    code, said, _ = command("--config", name)
+    assert code == 2 and message in said and said.count("\n") == 1
+
+
 def test_resume_takes_the_settings_of_the_run(command):
     assert command("--units", 13, "--lengths", "3,4", "--run-dir", "mine")[0] == 2
     for resumed in (["--resume", "--run-dir", "mine"], ["--resume", "--run-dir=mine"]):
