@@ -319,7 +319,7 @@ def run(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = Non
         metrics["minutes"] = train_network(folder, text, s)
         traces, labels, series = read(trained, s.text, s.timesteps)
     else:
-        trained = runs.finished_run(runs.Run(s.run).config["recipe"], s.run)
+        trained = runs.finished_run(None, s.run)
         traces, labels, series = read(trained, s.text, s.timesteps)  # wrong input leaves no folder behind
         folder = runs.open_run(RECIPE, s, "that of the run", run_dir, resume)
     with runs.replacing(folder / "trace.npz") as file:

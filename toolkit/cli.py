@@ -75,7 +75,7 @@ TextFile = Annotated[Path | None, Parameter(help="A text file with one example o
 
 
 def app(recipe, doc):
-    """A chapter's command line. Its help is the module's docstring as it stands."""
+    """A chapter's command line. `main` prints the module's docstring, as it stands, above the commands."""
     plain = {"help_format": "plaintext", "help_formatter": "plain", "version_flags": []}
     last_counts = Parameter(allow_repeating=True)  # of a flag that is repeated, as other command lines have it
     app = cyclopts.App(name=f"{recipe}.py", help=doc, default_parameter=last_counts, **plain)
@@ -97,7 +97,10 @@ def app(recipe, doc):
 def main(app):
     """Run a chapter's command. Flags alone, or nothing, mean its first command. Errors are one line and status 2."""
     arguments = sys.argv[1:]
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("--help", "-h")):
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(app.help.strip(), end="\n\n")
+        app.help = ""  # cyclopts would wrap the lines of equations
+    elif not arguments or arguments[0].startswith("-"):
         arguments = [next(name for name in app if not name.startswith("-")), *arguments]
     try:
         app.meta(arguments, exit_on_error=False, print_error=False)

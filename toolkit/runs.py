@@ -143,12 +143,15 @@ def _check_resumable(run, recipe, settings, data, resume):
 
 
 def finished_run(recipe, path=None):
-    """A recipe's finished run, by default its newest. Raises Stop if there is none, or it is another recipe's."""
+    """A recipe's finished run, by default its newest; with `recipe=None` and a path, that of any recipe.
+
+    Raises Stop if there is none, or it is another recipe's.
+    """
     run = Run(path or newest(recipe, finished=True))
     if not run.finished:
         what = "an unfinished run: finish it with train --resume" if run.started else "no run: train one first"
         raise Stop(f"{run.path} holds {what}.")
-    if run.config["recipe"] != recipe:
+    if recipe not in (None, run.config["recipe"]):
         raise Stop(f"{run.path} holds a run of {run.config['recipe']}, and this is {recipe}: name another --run.")
     return run
 

@@ -10,6 +10,12 @@ from toolkit import cli, runs
 
 import pytest
 
+DOC = f"""Writes poems.
+
+    h_t = tanh(W x_t){" " * 40}a hidden state, described in a line that is wider than most terminals are
+    y_t = V h_t
+"""
+
 
 @dataclass(kw_only=True)
 class Settings(cli.Settings):
@@ -29,7 +35,7 @@ class Settings(cli.Settings):
 def command(tmp_path, monkeypatch, capsys):
     """Run a small recipe: exit status, standard error, and the settings and runs it has been called with."""
     monkeypatch.chdir(tmp_path)
-    app, calls = cli.app("poems", "Writes poems.\n\n    h_t = tanh(W x_t)\n    y_t = V h_t"), []
+    app, calls = cli.app("poems", DOC), []
 
     @app.command
     def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
@@ -147,7 +153,7 @@ def test_resume_alone_takes_the_newest_unfinished_run(command):
 
 def test_help_shows_the_docstring_as_it_stands_and_every_flag(command):
     code, said, _ = command("--help")
-    assert code == 0 and [line.strip() for line in said.splitlines()][4:6] == ["h_t = tanh(W x_t)", "y_t = V h_t"]
+    assert code == 0 and said.startswith(DOC) and "train: Train; the default command." in said
     code, said, _ = command("train", "--help")
     for shown in (
         "--units INT: Units of the recurrent layer. [default: 64]",

@@ -99,6 +99,7 @@ def test_only_a_finished_run_of_this_recipe_is_opened(here):
     ]:
         with pytest.raises(runs.Stop, match=message):
             runs.finished_run("prices", folder)
+    assert runs.finished_run(None, "poems").path == Path("poems")
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
