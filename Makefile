@@ -1,4 +1,4 @@
-# make stocks          train the stock price recipe on the real S&P 500 that comes along, and report (about two minutes)
+# make stocks          train the stock price recipe on the built-in prices of the S&P 500, and report (about two minutes)
 # make test            run every test on TensorFlow
 # make test-backends   run the tests on JAX and on PyTorch
 # make lint            check layout and style of the code with ruff

@@ -1,1 +1,1 @@
-"""Data for the recipes, one family of data a module."""
+"""Data for the recipes, one module for each family of data."""

@@ -1,6 +1,6 @@
-"""Pictures with captions: drawn scenes, Flickr8k, COCO, or a user's own folder.
+"""Pictures with captions: generated scenes, Flickr8k, COCO, or a folder of the user's own.
 
-`load` gives tables of names and captions, and a reader of the pictures; nothing is unpacked to disk.
+`load` returns tables of picture names and captions, and a reader of the pictures. Nothing is unpacked to disk.
 """
 
 import dataclasses
@@ -27,28 +27,29 @@ OWN_PICTURES = "images", "images.zip", "images.tar", "."
 
 @dataclasses.dataclass(frozen=True)
 class Captions:
-    """Splits of one set of pictures.
+    """Splits of one set of captioned pictures.
 
     Attributes:
-        splits: by name ("train", "validation", "test") a DataFrame with name and captions, a list of texts.
-        pictures: a `Pictures` that has each of these names.
-        origin: where they are from.
-        left_out: a line on each picture or caption that has no partner and was skipped.
+        splits: a dict from the names "train", "validation" and "test" to DataFrames with the columns name (of the
+            picture) and captions (a list of texts).
+        pictures: a `Pictures` with every picture in `splits`.
+        origin: where the pictures come from.
+        skipped: a message for each captioned picture that is missing, and for each picture without a caption.
     """
 
     splits: dict
     pictures: object
     origin: str
-    left_out: list
+    skipped: list
 
     def described(self):
-        """One line on where the pictures are from and how many there are."""
+        """One line on where the pictures come from and how many there are."""
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
-        out = f"; {len(self.left_out):,} left out, without a picture or without a caption" if self.left_out else ""
-        return f"{self.origin}: pictures {sizes}{out}."
+        skipped = f"; {len(self.skipped):,} skipped, without a picture or without a caption" if self.skipped else ""
+        return f"{self.origin}: pictures {sizes}{skipped}."
 
     def checksum(self):
-        """A text that changes when names or captions do."""
+        """A hexadecimal string that changes whenever a name or a caption does."""
         return local.checksum({name: split.astype(str) for name, split in self.splits.items()})
 
 
@@ -56,38 +57,40 @@ def load(name_or_path=GENERATED, data_dir=None, seed=0, odd="refuse"):
     """Load pictures with captions.
 
     Args:
-        name_or_path: "scenes" for drawn shapes; "flickr8k" from its official files in `data_dir`; "coco", the set
-            coco_captions of TFDS; or a folder, or a table of captions in it (captions.csv or .tsv with the columns
-            picture and caption, a row each caption, and perhaps split), with the pictures beside it, in images/, or in
-            images.zip or images.tar.
-        data_dir: folder in which paths and files are looked up.
-        seed: of the division of a set that has none.
-        odd: "refuse" or "skip" a caption without a picture and a picture without a caption.
+        name_or_path: "scenes" for generated scenes of coloured shapes; "flickr8k" for Flickr8k, read from its official
+            files in `data_dir`; "coco" for the TFDS data set coco_captions; or the path of a folder, or of a table of
+            captions. A folder contains the table (captions.csv or captions.tsv), which has the columns picture and
+            caption, one row for each caption, and optionally split. The pictures are in the same folder, in images/,
+            in images.zip or in images.tar.
+        data_dir: folder in which relative paths and the files of Flickr8k and TFDS are searched for.
+        seed: seed of the generated scenes, and of the split of data without a split column.
+        odd: what to do with captions without a picture and pictures without a caption: "refuse" or "skip".
 
     Raises:
-        FileNotFoundError: something is not there; the message says what, and what to do.
-        ValueError: a file cannot be used, or there is something odd and it is refused.
+        FileNotFoundError: a file or data set is missing; the message names it and explains what to do.
+        ValueError: a file cannot be used, a split is empty, or captions and pictures do not match and `odd` is
+            "refuse".
     """
     folder = pathlib.Path(data_dir) if data_dir else None
     if name_or_path == GENERATED:
         tables, arrays = generated_scenes.generate(SIZES, seed)
         pictures = Pictures(arrays, lambda names: ((name, arrays[name]) for name in names))
-        return Captions(tables, pictures, "Drawn scenes", [])
+        return Captions(tables, pictures, "Generated scenes", [])
     if name_or_path == "flickr8k":
         rows, pictures, origin = _flickr8k(folder)
     elif name_or_path == "coco":
         rows, pictures, origin = _coco(folder)
     else:
         rows, pictures, origin = _own(name_or_path, folder, seed)
-    left_out = _unmatched(rows, pictures, origin, odd)
+    skipped = _unmatched(rows, pictures, origin, odd)
     rows = rows[rows["name"].isin(pictures.names)]
     tables = {split: _table(rows[rows["split"] == split]) for split in SIZES}
     for split, table in tables.items():
         if not len(table):
             raise ValueError(
-                f"{origin}: no picture is left for the {split} part. Received: {len(rows)} captions in all"
+                f"{origin}: the {split} split has no picture with a caption. Received: {len(rows)} captions in all"
             )
-    return Captions(tables, pictures, origin, left_out)
+    return Captions(tables, pictures, origin, skipped)
 
 
 def _table(rows):
@@ -95,90 +98,101 @@ def _table(rows):
 
 
 def _unmatched(rows, pictures, origin, odd):
-    """A line on each caption without a picture and each picture without a caption; raises where these are refused."""
+    """A message for each caption without a picture and each picture without a caption.
+
+    Raises ValueError if there are any and `odd` is "refuse".
+    """
     missing = sorted({*rows["name"]} - pictures.names)
-    mute = sorted(pictures.names - {*rows["name"]})
-    lines = [f"{name}: captions, and no picture" for name in missing] + [
-        f"{name}: a picture, and no caption" for name in mute
-    ]
-    if lines and odd == "refuse":
-        more = f" … and {len(lines) - 5:,} more" if len(lines) > 5 else ""
-        raise ValueError(f"{origin}: {'; '.join(lines[:5])}{more}. Mend this, or leave such out with --odd skip.")
-    return lines
+    without_caption = sorted(pictures.names - {*rows["name"]})
+    messages = [f"{name}: the picture is missing" for name in missing]
+    messages += [f"{name}: the picture has no caption" for name in without_caption]
+    if messages and odd == "refuse":
+        more = f" … and {len(messages) - 5:,} more" if len(messages) > 5 else ""
+        raise ValueError(f"{origin}: {'; '.join(messages[:5])}{more}. Correct these, or skip them with --odd skip.")
+    return messages
 
 
 # ------------------------------------------------------------------------------------------------------------ files
 
 
-def _first(folder, names, what, ways=""):
-    places = [folder / name for name in names]
-    found = next((place for place in places if place.exists()), None)
-    if found is None:
-        raise FileNotFoundError(f"{what} is missing: expected {' or '.join(names)} in {folder}{ways}")
-    return found
+def _first_existing(folder, names, what, hint=""):
+    """The path of the first name that exists in a folder. Raises FileNotFoundError if none does."""
+    path = next((folder / name for name in names if (folder / name).exists()), None)
+    if path is None:
+        raise FileNotFoundError(f"{what} is missing: expected {' or '.join(names)} in {folder}{hint}")
+    return path
 
 
 def _text(path):
     try:
         return local.content(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8 ({error})") from error
+        raise ValueError(f"{path} is not UTF-8 text ({error})") from error
 
 
 # ------------------------------------------------------------------------------------------------------------- sets
 
 
 def _flickr8k(folder):
-    """The official split; the pictures and captions in none of its lists are not used (Hodosh et al. 2013)."""
-    ways = ". Name the folder that holds Flickr8k's captions, its three lists and its pictures as --data-dir."
+    """Flickr8k in its official split (Hodosh et al. 2013), without the pictures that none of the three lists has."""
+    hint = ". Pass the folder that contains Flickr8k's captions, its three lists and its pictures as --data-dir."
     places = [place for place in ([folder, folder / "flickr8k"] if folder else []) if place.is_dir()]
     place = next((p for p in places if any((p / name).exists() for name in FLICKR_CAPTIONS)), None)
     if place is None:
-        raise FileNotFoundError(f"Flickr8k is not here{ways} Received: --data-dir {folder}")
-    captions = flickr8k_captions(_text(_first(place, FLICKR_CAPTIONS, "Flickr8k's captions", ways)))
-    lists = {split: _text(_first(place, [name], "A list", ways)).split() for split, name in FLICKR_LISTS.items()}
-    split = {name: part for part, names in lists.items() for name in names}
-    captions["split"] = captions["name"].map(split)
+        raise FileNotFoundError(f"Flickr8k was not found{hint} Received: --data-dir {folder}")
+    captions = flickr8k_captions(
+        _text(_first_existing(place, FLICKR_CAPTIONS, "The file of Flickr8k's captions", hint))
+    )
+    lists = {
+        split: _text(_first_existing(place, [name], f"Flickr8k's list of the {split} split", hint)).split()
+        for split, name in FLICKR_LISTS.items()
+    }
+    split_of = {name: split for split, names in lists.items() for name in names}
+    captions["split"] = captions["name"].map(split_of)
     captions = captions.dropna()
-    every = pictures_in(_first(place, FLICKR_PICTURES, "Flickr8k's folder of pictures", ways))
-    return captions, Pictures(every.names & {*split}, every._read), "Flickr8k"
+    pictures = pictures_in(
+        _first_existing(place, FLICKR_PICTURES, "The folder or archive of Flickr8k's pictures", hint)
+    )
+    return captions, Pictures(pictures.names & {*split_of}, pictures.read), "Flickr8k"
 
 
 def flickr8k_captions(text):
-    """The lines "NAME#NUMBER<tab>CAPTION" as a table of name and caption."""
+    """A DataFrame with name and caption, from lines of the form "NAME#NUMBER<tab>CAPTION"."""
     rows = [line.split("\t") for line in text.splitlines() if line.strip()]
     for number, row in enumerate(rows, 1):
         if len(row) != 2 or "#" not in row[0]:
             raise ValueError(
-                f"Flickr8k's captions, line {number}: expected NAME#NUMBER, a tab, a caption. Received: {row}"
+                f"Flickr8k's captions, line {number}: expected NAME#NUMBER, a tab and a caption. Received: {row}"
             )
     return pd.DataFrame([(key.rsplit("#", 1)[0], caption) for key, caption in rows], columns=["name", "caption"])
 
 
 def _coco(folder):
-    import tensorflow_datasets as tfds  # takes seconds
+    import tensorflow_datasets as tfds  # here, because the import takes seconds
 
     builder = tfds.builder("coco_captions", data_dir=folder)
     if not builder.data_path.exists():
-        ways = "name a folder in which TFDS has prepared it as --data-dir; or take flickr8k, or pictures of your own"
-        network.require("images.cocodataset.org", "COCO", ways, f"--data-dir {folder}")
+        alternatives = (
+            "pass a folder in which TFDS has prepared COCO as --data-dir, or use flickr8k or your own pictures"
+        )
+        network.require("images.cocodataset.org", "COCO", alternatives, f"--data-dir {folder}")
         builder.download_and_prepare()
     raw = {"image": tfds.decode.SkipDecoding()}
-    parts = {"train": "train", "validation": "val", "test": "test"}
-    parts = {part: split for part, split in parts.items() if split in builder.info.splits}
-    stream = lambda: (
-        (part, example) for part, split in parts.items() for example in builder.as_dataset(split, decoders=raw)
+    names = {"train": "train", "validation": "val", "test": "test"}  # TFDS names the validation split val
+    names = {split: name for split, name in names.items() if name in builder.info.splits}
+    examples = lambda: (
+        (split, example) for split, name in names.items() for example in builder.as_dataset(name, decoders=raw)
     )
     rows = [
-        (example["image/filename"].numpy().decode(), text.numpy().decode(), part)
-        for part, example in stream()
+        (example["image/filename"].numpy().decode(), text.numpy().decode(), split)
+        for split, example in examples()
         for text in example["captions"]["text"]
     ]
     table = pd.DataFrame(rows, columns=["name", "caption", "split"])
 
     def read(names):
         wanted = {*names}
-        for _, example in stream():
+        for _, example in examples():
             if (name := example["image/filename"].numpy().decode()) in wanted:
                 yield name, example["image"].numpy
 
@@ -186,30 +200,30 @@ def _coco(folder):
 
 
 def _own(name, folder, seed):
-    path = local.looked_up(name, folder)
+    path = local.resolve(name, folder)
     if not path.exists():
         raise FileNotFoundError(
-            f"There is no such file or folder, and no set of this name: {GENERATED} (comes along), flickr8k, coco, or "
-            f"a folder with captions.csv (columns picture and caption) and pictures. Received: {path}"
+            f"There is no such file or folder, and no data set of this name: use {GENERATED} (generated), flickr8k, "
+            f"coco, or a folder with captions.csv (columns picture and caption) and pictures. Received: {path}"
         )
-    file = _first(path, OWN_CAPTIONS, "A table of captions") if path.is_dir() else path
+    file = _first_existing(path, OWN_CAPTIONS, "A table of captions") if path.is_dir() else path
     rows = _own_captions(file)
-    pictures = pictures_in(_first(file.parent, OWN_PICTURES, "A folder or archive of pictures"))
+    pictures = pictures_in(_first_existing(file.parent, OWN_PICTURES, "A folder or archive of pictures"))
     if "split" not in rows:
         order = sorted({*rows["name"]} & pictures.names, key=lambda picture: local.digest(seed, picture))
         tenth = max(len(order) // 10, 1)
-        place = dict.fromkeys(order, "train") | dict.fromkeys(order[:tenth], "test")
-        place |= dict.fromkeys(order[tenth : 2 * tenth], "validation")
-        rows["split"] = rows["name"].map(place)
+        split_of = dict.fromkeys(order, "train") | dict.fromkeys(order[:tenth], "test")
+        split_of |= dict.fromkeys(order[tenth : 2 * tenth], "validation")
+        rows["split"] = rows["name"].map(split_of)
     return rows, pictures, str(path)
 
 
 def _own_captions(file):
-    text, tabs = _text(file), "\t" if ".tsv" in file.suffixes else ","
+    text, separator = _text(file), "\t" if ".tsv" in file.suffixes else ","
     try:
-        rows = local.whole(pd.read_csv(io.StringIO(text), sep=tabs, dtype=str, keep_default_na=False))
+        rows = local.checked_fields(pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False))
     except ValueError as error:
-        raise ValueError(f"{file} is no table ({error})") from error
+        raise ValueError(f"{file} is not a valid table ({error})") from error
     if missing := [column for column in ("picture", "caption") if column not in rows]:
         raise ValueError(f"{file} lacks the columns {missing}. Received: the columns {list(rows)}")
     for number, caption in enumerate(rows["caption"], 2):
@@ -217,7 +231,7 @@ def _own_captions(file):
             raise ValueError(f"{file}, line {number}: the caption is empty")
     if "split" in rows and (unknown := {*rows["split"]} - {*SIZES}):
         raise ValueError(f"{file}: split must be train, validation or test. Received: {sorted(unknown)}")
-    parts = rows.groupby("picture")["split"].nunique() if "split" in rows else pd.Series(dtype=int)
-    if torn := [*parts.index[parts > 1]]:
-        raise ValueError(f"{file}: a picture must stand in one part only. Received in several: {torn[:5]}")
+    counts = rows.groupby("picture")["split"].nunique() if "split" in rows else pd.Series(dtype=int)
+    if repeated := [*counts.index[counts > 1]]:
+        raise ValueError(f"{file}: each picture must be in one split only. Received in several: {repeated[:5]}")
     return rows.rename(columns={"picture": "name"})

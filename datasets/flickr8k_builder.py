@@ -1,4 +1,4 @@
-"""A TFDS builder for Flickr8k, which TFDS does not have: pictures, five captions each, in the official split."""
+"""A TFDS builder for Flickr8k, which TFDS lacks: pictures with five captions each, in the official split."""
 
 import tensorflow_datasets as tfds
 
@@ -6,15 +6,15 @@ from datasets import captions
 
 
 class Flickr8k(tfds.core.GeneratorBasedBuilder):
-    """The official files, from TFDS's manual folder; `captions.load("flickr8k")` reads them without a copy.
+    """Flickr8k from its official files in TFDS's manual folder; `captions.load("flickr8k")` reads them directly.
 
     Source: Hodosh, Young & Hockenmaier (2013), "Framing Image Description as a Ranking Task", JAIR 47.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Put the captions (Flickr8k.token.txt), the lists (Flickr_8k.trainImages.txt, devImages, testImages) and the "
-        "pictures (a folder, zip or tar) there."
+        "Put the captions (Flickr8k.token.txt), the three lists (Flickr_8k.trainImages.txt, Flickr_8k.devImages.txt, "
+        "Flickr_8k.testImages.txt) and the pictures (a folder, or a zip or tar archive) into this folder."
     )
 
     def _info(self):
@@ -23,12 +23,12 @@ class Flickr8k(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
     def _split_generators(self, dl_manager):
-        found = captions.load("flickr8k", dl_manager.manual_dir)
-        return {split: self._generate_examples(found, table) for split, table in found.splits.items()}
+        data = captions.load("flickr8k", dl_manager.manual_dir)
+        return {split: self._generate_examples(data.pictures, table) for split, table in data.splits.items()}
 
-    def _generate_examples(self, found, table):
+    def _generate_examples(self, pictures, table):
         texts = dict(zip(table["name"], table["captions"]))
-        for name, array in found.pictures.arrays(texts):
+        for name, array in pictures.arrays(texts):
             if isinstance(array, ValueError):
                 raise array
             yield name, {"image": array, "captions": texts[name], "name": name}

@@ -1,8 +1,9 @@
-"""Film reviews out of phrases in which the order of the words decides, and their count says little.
+"""Generated film reviews, whose sentiment depends on the order of the words more than on their counts.
 
-Every opinion is half of a pair that holds the same words in another order ("dull, but the plot was great" beside
-"great, but the plot was dull") or turns the word it holds ("not bad at all", "nobody could call the plot great").
-Chatter that says nothing stands before and after. What is talked about differs between training, validation and test.
+Half of the opinions contain a positive and a negative word, and the same words in another order express the opposite
+sentiment ("the plot was dull, but the cast was great"; "the plot was great, but the cast was dull"). The others contain
+one such word, half of them negated ("nobody could call the plot great"). Neutral sentences come before and after the
+opinion. Training, validation and test reviews are about different subjects and contain different neutral sentences.
 """
 
 import random
@@ -39,8 +40,8 @@ CHATTER = {
         "I own the poster.",
     ],
 }
-# {a} and {b} are subjects, {x} is the word that decides, {y} one of the other side.
-PAIRS = [
+# {a} and {b} are subjects, {x} is a word of the review's sentiment, {y} one of the opposite sentiment.
+CONTRASTS = [
     "the {a} was {y}, but the {b} was {x}.",
     "although the {a} was {y}, the {b} was {x}.",
     "the {b} was {x}, even though the {a} was {y}.",
@@ -50,12 +51,12 @@ PAIRS = [
     "they said that the {a} was {y}, yet to me it was {x}.",
     "the {a} started out {y} and became {x}.",
 ]
-TURNS = ["the {a} was not {y} at all.", "nobody could call the {a} {y}.", "the {a} was anything but {y}."]
+NEGATIONS = ["the {a} was not {y} at all.", "nobody could call the {a} {y}.", "the {a} was anything but {y}."]
 PLAIN = ["the {a} was {x}.", "everybody would call the {a} {x}.", "the {a} was nothing but {x}."]
 
 
 def generate(split, count, seed=0):
-    """Returns `count` reviews, no two the same, as a DataFrame with text, label (0 or 1) and rating (1–4, 7–10)."""
+    """A DataFrame of `count` distinct reviews with text, label (0 or 1) and rating (1–4 or 7–10 stars)."""
     rng = random.Random(f"{seed} {split}")
     rows = {}
     while len(rows) < count:
@@ -67,12 +68,12 @@ def generate(split, count, seed=0):
 
 
 def _review(rng, split, positive):
-    liked, disliked = ([word for word, stars in STARS.items() if (stars > 5) == side] for side in (True, False))
-    x, y = (rng.choice(liked), rng.choice(disliked)) if positive else (rng.choice(disliked), rng.choice(liked))
-    kind = rng.choice([PAIRS, PAIRS, TURNS, PLAIN])
+    praise, criticism = ([word for word, stars in STARS.items() if (stars > 5) == side] for side in (True, False))
+    x, y = (rng.choice(praise), rng.choice(criticism)) if positive else (rng.choice(criticism), rng.choice(praise))
+    kind = rng.choice([CONTRASTS, CONTRASTS, NEGATIONS, PLAIN])
     a, b = rng.sample(SUBJECTS[split], 2)
     opinion = rng.choice(kind).format(a=a, b=b, x=x, y=y)
-    rating = (7 if positive else 4) if kind is TURNS else STARS[x]  # a denial is mild: "not awful" is no praise
+    rating = (7 if positive else 4) if kind is NEGATIONS else STARS[x]  # a negation is mild: "not awful" is weak praise
     chatter = rng.sample(CHATTER[split], rng.randrange(4))
     chatter.insert(rng.randrange(len(chatter) + 1), opinion[0].upper() + opinion[1:])
     return " ".join(chatter), rating

@@ -1,4 +1,4 @@
-"""Drawn scenes of shapes and what can be said of them: one shape and its place, two and how they stand, or several."""
+"""Generated pictures of coloured shapes with captions: one shape and its place, two and their relation, or several."""
 
 import hashlib
 import random
@@ -25,7 +25,7 @@ PLACES = {
     "bottom right": (36, 36),
     "centre": (24, 24),
 }
-RELATIONS = {"left of": "right of", "above": "below"}  # and how it is said the other way round
+RELATIONS = {"left of": "right of", "above": "below"}  # each relation with its inverse
 NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 
@@ -44,6 +44,7 @@ def _draw_shape(draw, shape, colour, x, y, r):
 
 
 def _one(rng):
+    """One shape at a place: captions, the combination that they describe, and the shapes to draw."""
     size, colour, shape, place = map(rng.choice, ([*SIZES], [*COLOURS], SHAPES, [*PLACES]))
     thing, there = f"{size} {colour} {shape}", f"{'in' if place == 'centre' else 'at'} the {place}"
     texts = [
@@ -57,61 +58,66 @@ def _one(rng):
 
 
 def _two(rng):
+    """Two shapes, one left of the other or above it; results as of `_one`."""
     first, second = ((rng.choice([*COLOURS]), rng.choice(SHAPES)) for _ in range(2))
     relation = rng.choice([*RELATIONS])
-    a, b, back = " ".join(first), " ".join(second), RELATIONS[relation]
+    a, b, inverse = " ".join(first), " ".join(second), RELATIONS[relation]
     texts = [
         f"a {a} {relation} a {b}",
-        f"a {b} {back} a {a}",
+        f"a {b} {inverse} a {a}",
         f"there is a {a} {relation} a {b}",
-        f"there is a {b} {back} a {a}",
+        f"there is a {b} {inverse} a {a}",
         f"one {a} {relation} one {b}",
     ]
     centres = [(12, 24), (36, 24)] if relation == "left of" else [(24, 12), (24, 36)]
-    drawn = [
-        (shape, colour, *at, rng.choice([*SIZES.values()])) for (colour, shape), at in zip((first, second), centres)
+    shapes = [
+        (shape, colour, *centre, rng.choice([*SIZES.values()]))
+        for (colour, shape), centre in zip((first, second), centres)
     ]
-    return texts, (*first, relation, *second), drawn
+    return texts, (*first, relation, *second), shapes
 
 
 def _several(rng):
+    """Two to four equal shapes; results as of `_one`."""
     number, colour, shape = rng.choice([*NUMBERS]), rng.choice([*COLOURS]), rng.choice(SHAPES)
     things = f"{NUMBERS[number]} {colour} {shape}{'es' if shape == 'cross' else 's'}"
     texts = [things, f"there are {things}", f"you see {things}", f"{things} in the picture", f"a picture of {things}"]
-    corners = rng.sample([at for place, at in PLACES.items() if place != "centre"], number)
-    return texts, (number, colour, shape), [(shape, colour, *at, SIZES["small"] + 2) for at in corners]
+    corners = rng.sample([centre for place, centre in PLACES.items() if place != "centre"], number)
+    return texts, (number, colour, shape), [(shape, colour, *centre, SIZES["small"] + 2) for centre in corners]
 
 
 def _split(combination):
-    """The split that a combination belongs to, by a hash: so no combination stands in two."""
+    """The split of a combination, chosen by a hash, so that no combination is in two splits."""
     digit = hashlib.blake2b(repr(combination).encode(), digest_size=8).digest()[0] % 8
     return {0: "validation", 1: "test"}.get(digit, "train")
 
 
 def generate(sizes, seed=0):
-    """Scenes, five captions each; what is combined with what in the test part is combined so nowhere else.
+    """Scenes with five captions each. No combination of shapes, colours and places is in two splits.
 
     Args:
-        sizes: how many scenes, by split "train", "validation" and "test".
+        sizes: a dict from the names "train", "validation" and "test" to numbers of scenes.
+        seed: seed of the random numbers.
 
     Returns:
-        DataFrames with name and captions, by split, and a dict of pictures by name, uint8 of shape (48, 48, 3).
+        A dict from split names to DataFrames with name and captions, and a dict from picture names to pictures, uint8
+        of shape (48, 48, 3).
     """
     rng, tables, pictures = random.Random(seed), {name: [] for name in sizes}, {}
     while any(len(rows) < sizes[name] for name, rows in tables.items()):
-        texts, combination, drawn = rng.choices((_one, _two, _several), (3, 5, 2))[0](rng)
+        texts, combination, shapes = rng.choices((_one, _two, _several), (3, 5, 2))[0](rng)
         rows = tables[_split(combination)]
         if len(rows) < sizes[_split(combination)]:
             name = f"scene-{len(pictures):05}.png"
             rows.append({"name": name, "captions": texts})
-            pictures[name] = _picture(rng, drawn)
+            pictures[name] = _picture(rng, shapes)
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}, pictures
 
 
-def _picture(rng, drawn):
-    ground = tuple(rng.randint(215, 250) for _ in range(3))
-    image = Image.new("RGB", (WIDTH, WIDTH), ground)
+def _picture(rng, shapes):
+    background = tuple(rng.randint(215, 250) for _ in range(3))
+    image = Image.new("RGB", (WIDTH, WIDTH), background)
     draw = ImageDraw.Draw(image)
-    for shape, colour, x, y, r in drawn:
+    for shape, colour, x, y, r in shapes:
         _draw_shape(draw, shape, colour, x + rng.randint(-2, 2), y + rng.randint(-2, 2), r)
     return np.asarray(image)

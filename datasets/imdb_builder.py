@@ -1,4 +1,4 @@
-"""A TFDS builder for the Large Movie Review Dataset with its stars and its unlabelled reviews."""
+"""A TFDS builder for the Large Movie Review Dataset with its star ratings and its unlabelled reviews."""
 
 import hashlib
 import pathlib
@@ -11,19 +11,19 @@ import tensorflow_datasets as tfds
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 ARCHIVE, FOLDER = "aclImdb_v1.tar.gz", "aclImdb"
-# aclImdb/train/pos/0_9.txt: the first review of the positive ones, with nine stars
+# aclImdb/train/pos/0_9.txt is positive training review 0, which gives nine stars
 MEMBER = re.compile(r"(?:^|/)(train|test)/(pos|neg|unsup)/(\d+_(\d+))\.txt$")
 LABELS = {"neg": 0, "pos": 1, "unsup": -1}
 
 
 class ImdbStars(tfds.core.GeneratorBasedBuilder):
-    """`imdb_reviews` of TFDS has no stars: they stand in the names of the archive's files.
+    """Reviews with star ratings, which `imdb_reviews` of TFDS lacks; they are part of the names of the review files.
 
     Source: Maas et al. (2011), "Learning Word Vectors for Sentiment Analysis", ACL.
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    place = None  # the archive or the folder, where it is here already
+    place = None  # path of the archive or the extracted folder; if None, the archive is downloaded
 
     def _info(self):
         features = {"text": tfds.features.Text(), "label": tfds.features.Scalar(np.int64)}
@@ -36,8 +36,8 @@ class ImdbStars(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, place, split):
         for name, data in members(place):
-            part, kind, stem, stars = MEMBER.search(name).groups()
-            if split == ("unsupervised" if kind == "unsup" else part):
+            directory, kind, stem, stars = MEMBER.search(name).groups()
+            if split == ("unsupervised" if kind == "unsup" else directory):
                 text = data().decode("utf-8")
                 yield (
                     f"{kind}/{stem}",
@@ -46,23 +46,27 @@ class ImdbStars(tfds.core.GeneratorBasedBuilder):
 
 
 def _checked(path):
+    """The path of a downloaded archive. Raises ValueError if its checksum is wrong."""
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != SHA256:
-        raise ValueError(f"{path} from {URL} should have the checksum {SHA256}. Received: {found}")
+        raise ValueError(f"{path} from {URL} must have the SHA-256 checksum {SHA256}. Received: {found}")
     return pathlib.Path(path)
 
 
 def local_copy(folder):
-    """The extracted folder or the archive that lies in `folder`, or None."""
+    """The extracted folder or the archive in `folder`, or None if there is neither."""
     places = [pathlib.Path(folder) / name for name in (FOLDER, ARCHIVE)]
     return next((place for place in places if place.exists()), None)
 
 
 def members(place):
-    """Yields name and reader of every review in the extracted folder, or in the archive, which is never unpacked.
+    """Yields the name of every review file, and a function that returns its bytes.
 
-    So no name in it, whatever it holds, can write a file anywhere.
+    The archive is never unpacked to disk, so no file name in it can lead to a file outside the data folder.
+
+    Args:
+        place: path of the extracted folder or of the archive.
     """
     if place.is_dir():
         for path in sorted(place.glob("*/*/*.txt")):

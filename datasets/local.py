@@ -1,4 +1,4 @@
-"""What every family of data does with files that are here, and with divisions that a seed decides."""
+"""Local files, seeded splits and checksums, for every family of data."""
 
 import gzip
 import hashlib
@@ -8,36 +8,36 @@ import zlib
 import pandas as pd
 
 
-def looked_up(name, folder):
-    """The path of a file or folder that a user names: in `folder`, where it is not found as it stands."""
+def resolve(name, folder):
+    """The path of a file or folder: `name` itself if it exists or is absolute or `folder` is None, else in `folder`."""
     path = pathlib.Path(name)
     return folder / path if folder and not path.is_absolute() and not path.exists() else path
 
 
 def content(path):
-    """The bytes of a file, plain or gzipped. Raises ValueError where it is called .gz and is none, or is damaged."""
+    """The bytes of a file, plain or gzipped (.gz). Raises ValueError if a .gz file is damaged or not gzipped."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             return file.read()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is no gzip file, or a damaged one ({error})") from error
+        raise ValueError(f"{path} is damaged or not a gzip file ({error})") from error
 
 
-def whole(table):
-    """The table that pandas read from a file; raises ValueError where it took the first fields of rows for an index."""
-    if not isinstance(table.index, pd.RangeIndex):
-        raise ValueError(f"more fields in a row than the {len(table.columns)} names of the header: a comma not quoted?")
+def checked_fields(table):
+    """A table as pandas read it from a CSV file. Raises ValueError if the rows have more fields than the header."""
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
+        raise ValueError(f"a row has more fields than the {len(table.columns)} names of the header: an unquoted comma?")
     return table
 
 
 def digest(seed, text):
-    """A text to sort by, which puts texts into an order that the seed and they alone decide."""
+    """A hexadecimal string to sort texts by: the order depends only on the seed and the texts."""
     return hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).hexdigest()
 
 
 def checksum(splits):
-    """A text that changes when one of the tables does."""
-    found = hashlib.sha256()
+    """A hexadecimal string that changes whenever one of the tables does."""
+    hasher = hashlib.sha256()
     for name in sorted(splits):
-        found.update(pd.util.hash_pandas_object(splits[name]).to_numpy().tobytes())
-    return found.hexdigest()
+        hasher.update(pd.util.hash_pandas_object(splits[name]).to_numpy().tobytes())
+    return hasher.hexdigest()

@@ -1,4 +1,4 @@
-"""A TFDS builder for Multi30k, English and German descriptions of pictures, which TFDS does not have."""
+"""A TFDS builder for Multi30k, English and German descriptions of pictures, which TFDS lacks."""
 
 import gzip
 import hashlib
@@ -9,7 +9,7 @@ from datasets import translation
 
 HOST = "raw.githubusercontent.com"
 URL = f"https://{HOST}/multi30k/dataset/master/data/task1/raw/"
-# of the text, not of the archive, which may be compressed again
+# of the uncompressed text, because the same text can be compressed to other bytes
 SHA256 = {
     "train.en": "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6",
     "train.de": "2c2b73fd2b548fbcde3a875e0a78d6ee94d498bfdee6bd3eae3945779e9ddf72",
@@ -21,7 +21,7 @@ SHA256 = {
 
 
 class Multi30k(tfds.core.GeneratorBasedBuilder):
-    """Task 1 of the shared task of 2016, raw text.
+    """The raw text of task 1 of the WMT16 shared task on multimodal translation.
 
     Source: Elliott, Frank, Sima'an & Specia (2016), "Multi30K: Multilingual English-German Image Descriptions".
     """
@@ -47,9 +47,11 @@ class Multi30k(tfds.core.GeneratorBasedBuilder):
 
 
 def checked(name, path):
-    """The lines of one file of the set."""
+    """The lines of one file of the data set. Raises ValueError if its checksum is wrong."""
     with gzip.open(path) as file:
         text = file.read()
     if (found := hashlib.sha256(text).hexdigest()) != SHA256[name]:
-        raise ValueError(f"The text of {name} should have the checksum {SHA256[name]}. Received: {found} from {path}")
+        raise ValueError(
+            f"The text of {name} must have the SHA-256 checksum {SHA256[name]}. Received: {found} from {path}"
+        )
     return text.decode("utf-8").splitlines()

@@ -1,8 +1,8 @@
-"""Daily prices as windows for one-day-ahead forecasts, at every step of the window.
+"""Daily prices as windows for one-day-ahead forecasts at every timestep of the window.
 
-The S&P 500 that ships inside the `arch` package needs no download; any CSV with a Date and a
-Close column works as well. Two targets are on offer: the next day's return ("price"), and the
-next day's log range ("volatility"), the quantity of the two that can be forecast.
+The S&P 500 in the `arch` package needs no download; any CSV file with the columns Date and Close works as well. There
+are two targets: the next day's return ("price"), and the next day's log range ("volatility"), which unlike returns can
+be forecast.
 """
 
 import dataclasses
@@ -16,34 +16,32 @@ from datasets.price_files import HIGHEST, LOWEST, not_a_price, read
 __all__ = ["PriceData", "features", "load", "read"]
 
 TARGETS = {"price": "return", "volatility": "log_range"}
-# A market closed to trading now and then leaves a flat day; more of them than this share means
-# that highs and lows were not recorded at all.
+# Trading halts leave a few days with equal high and low. A larger share of such days means that highs and lows were not
+# recorded.
 FLAT_DAYS_ALLOWED = 0.01
-# Fewer days than these say nothing about a forecast, or are too few to fit the rivals of volatility.
-ASSESSED_DAYS, RIVALS_DAYS = 20, 100
-# A standard deviation below this share of the mean is rounding.
-ROUNDING = 1e-9
-ORIGINS = {"return": "the return of Close", "log_range": "the log range of High and Low"}
+EVALUATION_DAYS = 20  # fewer days in the validation or test split are too few to evaluate a forecast
+BASELINE_DAYS = 100  # fewer days in the training split are too few to fit the volatility baselines
+ROUNDING = 1e-9  # a smaller ratio of standard deviation to mean is rounding error
+DESCRIPTIONS = {"return": "the return of Close", "log_range": "the log range of High and Low"}
 
 
 @dataclasses.dataclass(frozen=True)
 class PriceData:
-    """Splits of one price series, with what is needed to undo and to date its forecasts.
+    """Splits of one price series, with the prices and dates that turn forecasts of its features into dated prices.
 
     Attributes:
-        frame: the prices by Date, as `read` returns them; `frame.attrs["source"]` names the file.
-        features: the model inputs by Date, `(days, features)`, as `features` returns them.
+        frame: the prices, indexed by Date, as `read` returns them; `frame.attrs["source"]` names the file.
+        features: the model inputs, indexed by Date, `(days, features)`, as the function `features` returns them.
         target_column: the column of `features` that is forecast.
-        first_days: by split name, the row of `features` that is its first window's last target.
-            Rows before `first_days["validation"]` are the training part.
-        arrays: by split name, `(inputs, targets)` as float32 arrays of shapes
-            `(windows, window, features)` and `(windows, window, 1)`, in order of date.
-            `targets[:, t]` is the target column one day after `inputs[:, t]`. Only the last step
-            of a validation or test window is sure to lie in that split.
-        dates: by split name, the date of each window's last target, `(windows,)`.
+        first_days: a dict from split names to the row of `features` that is the last target of the split's first
+            window. The rows before `first_days["validation"]` are the training split.
+        arrays: a dict from split names to `(inputs, targets)`, float32 arrays of shapes `(windows, window, features)`
+            and `(windows, window, 1)`, in order of date. `targets[:, t]` is the target column one day after
+            `inputs[:, t]`. Only the last target of each validation or test window is guaranteed to lie in that split.
+        dates: a dict from split names to the dates of the windows' last targets, `(windows,)`.
         mean, variance: of each feature over the training days, `(features,)`.
-        splits: by split name, a `tf.data.Dataset` of batches `(inputs, targets)` over
-            `arrays`, in order of date; whoever trains shuffles the arrays.
+        splits: a dict from split names to `tf.data.Dataset`s of batches `(inputs, targets)` of `arrays`, in order of
+            date and not shuffled.
     """
 
     frame: pd.DataFrame
@@ -72,23 +70,25 @@ def load(
 ):
     """Reads prices and cuts them into windows, split by date.
 
-    A window is `window` consecutive days of features; its targets are the target column of the
-    following days. Each day of the validation and the test part is the last target of exactly
-    one window, whose inputs may reach back into earlier parts: at that time they are history.
-    No target of a training window lies outside the training part, and the mean and variance
-    are those of the training part.
+    A window is `window` consecutive days of features; its targets are the target column of the following days. Each
+    day of the validation and the test split is the last target of exactly one window. The inputs of that window may
+    reach back into an earlier split, because they are known at the time of the forecast. All targets of training
+    windows lie in the training split, and the mean and variance are those of the training split.
 
     Args:
         name_or_path, data_dir, column, ticker, start, end: as for `read`.
         target: "price" for the return, "volatility" for the log range.
-        window, batch_size: timesteps in a window, windows in a batch.
-        train, validation: shares of the days; the rest is the test part.
+        window: timesteps of a window.
+        batch_size: windows in a batch.
+        train, validation: shares of the days; the remaining days are the test split.
 
-    Returns a `PriceData`.
+    Returns:
+        A `PriceData`.
 
     Raises:
-        FileNotFoundError, ValueError: as for `read` and `features`, and where there are too few
-            days, a part does not change, or an argument makes no sense.
+        FileNotFoundError: as for `read`.
+        ValueError: as for `read` and `features`; or there are too few days, prices are constant over a split, or an
+            argument is out of its range.
     """
     _check_counts(window=window, batch_size=batch_size)
     frame = read(name_or_path, data_dir, column, ticker, start, end)
@@ -118,22 +118,22 @@ def load(
 def features(frame, target):
     """Turns prices into the inputs of a model.
 
-    For "price": `return`, the log return from close to close. For "volatility": `log_range`,
-    the natural logarithm of log(High / Low) (the range of Parkinson 1980), then `return`, whose
-    sign matters since markets are more volatile after falls (the leverage effect).
-    The first day has no return and is left out. A day whose High equals its Low has no
-    log range; it takes the smallest positive range seen until then, which no later day changes.
+    For "price" the only feature is `return`, the log return from close to close. For "volatility" the features are
+    `log_range`, the natural logarithm of log(High / Low) (the range of Parkinson 1980), and `return`, whose sign
+    matters because markets are more volatile after falls (the leverage effect). The first day has no return and is
+    dropped. The log range of a day with equal High and Low is undefined; the smallest positive range up to that day is
+    used instead, so that no feature depends on later days.
 
     Args:
-        frame: prices by Date, as `read` returns them.
+        frame: prices, indexed by Date, as `read` returns them.
         target: "price" or "volatility".
 
     Returns:
-        A DataFrame by Date, `(days - 1, features)`.
+        A DataFrame, indexed by Date, `(days - 1, features)`.
 
     Raises:
-        ValueError: where `target` is unknown, or High or Low is missing, no price, in the wrong
-            order, or equal on more than 1 % of the days.
+        ValueError: `target` is unknown; or the target is "volatility" and High or Low is missing, is not a price, High
+            is below Low, or the two are equal on more than 1 % of the days.
     """
     if target not in TARGETS:
         raise ValueError(f"`target` must be one of {sorted(TARGETS)}. Received: {target!r}")
@@ -145,7 +145,7 @@ def features(frame, target):
 
 
 def _ranges(frame):
-    """Returns log(High / Low), positive on every day."""
+    """log(High / Low), positive on every day."""
     source = frame.attrs.get("source", "the prices")
     missing = [name for name in ("High", "Low") if name not in frame]
     if missing:
@@ -183,7 +183,7 @@ def _check_highs_and_lows(frame, source):
 
 
 def _start_after_flat_days(flat):
-    """Says which start date leaves few enough flat days."""
+    """What to do about days with equal High and Low: the first start date that leaves few enough of them, if any."""
     backwards = flat[::-1]
     share = (backwards.cumsum() / np.arange(1, len(flat) + 1))[::-1]
     usable = flat.index[~flat & (share <= FLAT_DAYS_ALLOWED)]
@@ -195,24 +195,24 @@ def _start_after_flat_days(flat):
 def _check_counts(**counts):
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"`{name}` must be a whole number above 0. Received: {value!r}")
+            raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
 
 
 def _first_days(days, window, train, validation, target):
     if not (train > 0 and validation > 0 and train + validation < 1):
         raise ValueError(
-            "`train` and `validation` must be positive shares that leave room for the test part. "
+            "`train` and `validation` must be positive and their sum below 1, which leaves a test split. "
             f"Received: train={train}, validation={validation}"
         )
     first, second = int(train * days), int((train + validation) * days)
-    rivals_days = RIVALS_DAYS if target == "volatility" else 0
-    if first < max(window + 1, rivals_days) or min(second - first, days - second) < ASSESSED_DAYS:
-        # The training part needs one window and the day after it.
+    baseline_days = BASELINE_DAYS if target == "volatility" else 0
+    if first < max(window + 1, baseline_days) or min(second - first, days - second) < EVALUATION_DAYS:
+        # The training split needs one window and the day after it.
         needed, purpose = max(
-            ((window + 1) / train, "for a window to train on; pass a smaller `window` or"),
-            (rivals_days / train, f"to fit rivals on {rivals_days} training days; pass"),
-            (ASSESSED_DAYS / validation, f"to leave {ASSESSED_DAYS} days to validate; pass"),
-            (ASSESSED_DAYS / (1 - train - validation), f"to leave {ASSESSED_DAYS} days to test; pass"),
+            ((window + 1) / train, "for one training window; pass a smaller `window` or"),
+            (baseline_days / train, f"to fit the baselines on {baseline_days} training days; pass"),
+            (EVALUATION_DAYS / validation, f"for a validation split of {EVALUATION_DAYS} days; pass"),
+            (EVALUATION_DAYS / (1 - train - validation), f"for a test split of {EVALUATION_DAYS} days; pass"),
         )
         raise ValueError(
             f"Too few rows for windows of {window} days: about {int(np.ceil(needed)) + 2} are needed "
@@ -222,10 +222,10 @@ def _first_days(days, window, train, validation, target):
 
 
 def _check_changes(frame, columns, first_days):
-    """Raises where nothing changes: there is nothing to learn, or tomorrow = today makes no error."""
+    """Raises ValueError if values are constant over a split: nothing to learn, or no error of the naive forecast."""
     first, second = first_days["validation"], first_days["test"]
     levels = columns.drop(columns="return").assign(Close=frame["Close"])
-    for part, table in (
+    for split, table in (
         ("training", columns.iloc[:first]),
         ("validation", levels.iloc[first:second]),
         ("test", levels.iloc[second:]),
@@ -233,15 +233,15 @@ def _check_changes(frame, columns, first_days):
         for name, values in table.items():
             if values.std(ddof=0) <= ROUNDING * abs(values.mean()):
                 raise ValueError(
-                    f"{frame.attrs['source']}: {ORIGINS.get(name, name)} does not change in the "
-                    f"{part} part (variance 0); correct the file, or choose other dates with `start` "
+                    f"{frame.attrs['source']}: {DESCRIPTIONS.get(name, name)} is constant over the "
+                    f"{split} split (variance 0); correct the file, or choose other dates with `start` "
                     f"and `end`. Received: {values.iloc[0]:g} on all {len(values)} days from "
                     f"{table.index[0]:%Y-%m-%d} to {table.index[-1]:%Y-%m-%d}"
                 )
 
 
 def _windows(values, position, window, first, end):
-    """Returns the windows whose last targets are the days `first` to `end - 1`."""
+    """Inputs and targets of the windows whose last targets are the days `first` to `end - 1`."""
     days = values[first - window : end]
     views = np.lib.stride_tricks.sliding_window_view(days, window, axis=0)
     inputs = np.ascontiguousarray(views[:-1].transpose(0, 2, 1))

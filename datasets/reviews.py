@@ -22,10 +22,11 @@ class Reviews:
     """Splits of one set of reviews.
 
     Attributes:
-        splits: by name ("train", "validation", "test", and where there are any "unlabelled") a DataFrame with text,
-            label (0 negative, 1 positive) and, if the set has them, rating (stars, 1 to 10); unlabelled: text alone.
-        source: where they are from.
-        duplicates: how many reviews of the test split stand word for word in training or validation too.
+        splits: a dict from the names "train", "validation" and "test" to DataFrames with text, label (0 negative, 1
+            positive) and, if the data set has them, rating (1 to 10 stars). If the data set has unlabelled reviews,
+            "unlabelled" is a DataFrame with text only.
+        source: where the reviews come from.
+        duplicates: the number of reviews of the test split that are identical to one in training or validation.
     """
 
     splits: dict
@@ -33,12 +34,12 @@ class Reviews:
     duplicates: int
 
     def described(self):
-        """One line on where the reviews are from, how many there are, and how many are in two places."""
+        """One line on where the reviews come from, how many there are, and how many test reviews are duplicates."""
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
-        return f"Reviews of {self.source}: {sizes}; {self.duplicates} of the test part stand in the others too."
+        return f"Reviews of {self.source}: {sizes}; {self.duplicates} of the test split are in the other splits too."
 
     def checksum(self):
-        """A text that changes when the reviews do."""
+        """A hexadecimal string that changes whenever the reviews do."""
         return local.checksum(self.splits)
 
 
@@ -46,107 +47,120 @@ def load(name_or_path=GENERATED, data_dir=None, seed=0):
     """Load reviews.
 
     Args:
-        name_or_path: "phrases" for generated reviews in which word order decides; "imdb" for the Large Movie Review
-            Dataset with stars; "imdb_reviews" for it as TFDS has it, without; or a CSV or JSON-lines file, plain or
-            gzipped, in UTF-8 with text, label (0 or 1, neg or pos) and if you like rating (stars), or a folder with two
-            such files, train and test, and perhaps unsup.
-        data_dir: folder in which a path is looked up, and IMDB: its archive, its extracted folder, or train.jsonl.gz
-            and test.jsonl.gz. Without it IMDB comes through TFDS, and is downloaded where it has to be.
-        seed: of the division of a single file.
+        name_or_path: "phrases" for generated reviews, whose sentiment depends on word order; "imdb" for the Large Movie
+            Review Dataset with star ratings; "imdb_reviews" for the version of TFDS, without star ratings; the path of
+            a CSV or JSON-lines file, plain or gzipped, in UTF-8, with text, label (0 or 1, neg or pos) and optionally
+            rating (stars); or the path of a folder with two such files, train and test, and optionally a third, unsup,
+            whose reviews have no labels.
+        data_dir: folder in which a relative path is searched for, and IMDB: its archive, its extracted folder, or
+            train.jsonl.gz and test.jsonl.gz. Otherwise TFDS provides IMDB, and downloads it if necessary.
+        seed: seed of the generated reviews and of the split.
 
     Returns:
-        Reviews. A tenth of the training part, of each label, is kept for validation, chosen by a hash of the text, so
-        that equal texts stay together; of a single file another tenth is for the test.
+        `Reviews`. The validation split is a tenth of the training reviews of each label, chosen by a hash of the text,
+        so that identical texts are in the same split. The test split of a single file is another tenth.
 
     Raises:
-        FileNotFoundError: there is no such file, or IMDB is neither here nor to be had.
-        ValueError: a file cannot be used; the message names the line or the column.
+        FileNotFoundError: there is no such file, or IMDB is not on this machine and cannot be downloaded.
+        ValueError: a file cannot be used; the message names the review or the column.
     """
     if name_or_path == GENERATED:
         splits = {name: generated_reviews.generate(name, count, seed) for name, count in SIZES.items()}
-        return Reviews(splits, "generated phrases", _shared(splits))
+        return Reviews(splits, "generated phrases", _duplicates(splits))
     folder = pathlib.Path(data_dir) if data_dir else None
     if name_or_path in IMDB:
-        parts, source = _imdb(name_or_path, folder)
+        tables, source = _imdb(name_or_path, folder)
     else:
-        parts, source = _files(name_or_path, folder)
-    return Reviews(splits := _divided(parts, seed), source, _shared(splits))
+        tables, source = _files(name_or_path, folder)
+    return Reviews(splits := _divided(tables, seed), source, _duplicates(splits))
 
 
-def _divided(parts, seed):
-    """Train and test, or one file alone, into all splits."""
-    train, alone = parts["train"], "test" not in parts
-    place = _place(train, seed)
-    splits = {"train": train[place > (0.2 if alone else 0.1)], "validation": train[place <= 0.1]}
-    splits["test"] = train[(place > 0.1) & (place <= 0.2)] if alone else parts["test"]
-    splits |= {"unlabelled": parts["unsup"]} if "unsup" in parts else {}
+def _divided(tables, seed):
+    """All splits, from a table "train" and optionally "test" and "unsup"."""
+    train, single = tables["train"], "test" not in tables
+    rank = _relative_rank(train, seed)
+    splits = {"train": train[rank > (0.2 if single else 0.1)], "validation": train[rank <= 0.1]}
+    splits["test"] = train[(rank > 0.1) & (rank <= 0.2)] if single else tables["test"]
+    splits |= {"unlabelled": tables["unsup"]} if "unsup" in tables else {}
     for name in ("train", "validation", "test"):
         if splits[name]["label"].nunique() < 2:
             sizes = {name: len(split) for name, split in splits.items()}
-            raise ValueError(f"Each part needs negative and positive reviews, and {name} has not. Received: {sizes}")
+            raise ValueError(f"The {name} split needs both negative and positive reviews. Received: {sizes}")
     return {name: split.reset_index(drop=True) for name, split in splits.items()}
 
 
-def _place(table, seed):
-    """Where each review stands among those of its label, above 0 to 1, in an order that its text alone decides."""
+def _relative_rank(table, seed):
+    """The rank of each review among those of its label, in (0, 1], by a hash of the seed and its text."""
     texts = table.drop_duplicates("text").set_index("text")["label"]
     digests = [local.digest(seed, text) for text in texts.index]
     ranks = pd.Series(digests, texts.index).groupby(texts).rank(pct=True, method="first")
     return table["text"].map(ranks)
 
 
-def _shared(splits):
-    known = {*splits["train"]["text"], *splits["validation"]["text"]}
-    return int(splits["test"]["text"].isin(known).sum())
+def _duplicates(splits):
+    others = {*splits["train"]["text"], *splits["validation"]["text"]}
+    return int(splits["test"]["text"].isin(others).sum())
 
 
 # ---------------------------------------------------------------------------------------------------------- files
 
 
 def _files(name_or_path, folder):
-    path = local.looked_up(name_or_path, folder)
+    path = local.resolve(name_or_path, folder)
     if path.is_dir():
         return _folder(path), str(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"There is no such file, and no set of this name: {GENERATED} (comes along), {', '.join(IMDB)}. "
+            f"There is no such file, and no data set of this name: use {GENERATED} (generated), {' or '.join(IMDB)}. "
             f"Received: {name_or_path}"
         )
     return {"train": read(path)}, str(path)
 
 
 def _folder(folder):
-    """The parts in a folder of files, by name."""
-    found = {
-        part: [folder / (part + s) for s in SUFFIXES if (folder / (part + s)).exists()] for part in ("train", "test")
+    """The tables of a folder: a dict with "train" and "test", and "unsup" if there is such a file."""
+    paths = {
+        name: [path for suffix in SUFFIXES if (path := folder / (name + suffix)).exists()]
+        for name in ("train", "test", "unsup")
     }
-    if missing := [part for part, paths in found.items() if not paths]:
-        wanted = " and ".join(f"{part}.csv or {part}.jsonl" for part in missing)
-        raise FileNotFoundError(f"The folder lacks {wanted} (.gz allowed). Received: {folder}")
-    parts = {part: read(paths[0]) for part, paths in found.items()}
-    unlabelled = [folder / f"unsup{s}" for s in SUFFIXES if (folder / f"unsup{s}").exists()]
-    return parts | ({"unsup": read(unlabelled[0], labelled=False)} if unlabelled else {})
+    if missing := [name for name in ("train", "test") if not paths[name]]:
+        expected = " and ".join(f"{name}.csv or {name}.jsonl" for name in missing)
+        raise FileNotFoundError(f"The folder lacks {expected} (.gz allowed). Received: {folder}")
+    return {name: read(found[0], labelled=name != "unsup") for name, found in paths.items() if found}
 
 
 def read(path, labelled=True):
-    """One file of reviews as a DataFrame with text, label and, where the file has it, rating."""
+    """One file of reviews as a DataFrame with text, label and, if the file has it, rating.
+
+    Args:
+        path: a CSV or JSON-lines file, plain or gzipped.
+        labelled: if False, only text is read.
+
+    Raises:
+        ValueError: the file cannot be used; the message names the column and the first reviews at fault.
+    """
     try:
         table = _parsed(path)
     except (UnicodeDecodeError, ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is no CSV or JSON-lines file in UTF-8 ({error})") from error
-    wanted = ["text", "label"] if labelled else ["text"]
-    if missing := [name for name in wanted if name not in table]:
+        raise ValueError(f"{path} is not a valid CSV or JSON-lines file in UTF-8 ({error})") from error
+    required = ["text", "label"] if labelled else ["text"]
+    if missing := [name for name in required if name not in table]:
         columns = ", ".join(map(str, table.columns))
         raise ValueError(f"{path}: there is no column {' and no column '.join(missing)}. Received: {columns}")
     table = table[[name for name in ("text", "label", "rating") if name in table and (labelled or name == "text")]]
-    _refuse(path, table["text"].map(lambda text: not isinstance(text, str) or not text.strip()), "text is empty", table)
+    _refuse(
+        path,
+        table["text"].map(lambda text: not isinstance(text, str) or not text.strip()),
+        "text must not be empty",
+        table,
+    )
     if labelled:
         labels = table["label"].map(lambda label: LABELS.get(str(label).strip().lower().removesuffix(".0")))
         _refuse(path, labels.isna(), f"label must be one of {', '.join(LABELS)}", table["label"])
         table = table.assign(label=labels.astype(int))
     if "rating" in table:
         stars = pd.to_numeric(table["rating"], errors="coerce")
-        _refuse(path, ~stars.isin(range(1, 11)), "rating must be a whole number from 1 to 10", table["rating"])
+        _refuse(path, ~stars.isin(range(1, 11)), "rating must be an integer from 1 to 10", table["rating"])
         table = table.assign(rating=stars.astype(int))
     return table
 
@@ -155,44 +169,45 @@ def _parsed(path):
     name = path.name.removesuffix(".gz")
     if name.endswith((".jsonl", ".json")):
         return pd.read_json(path, lines=True, dtype=False, convert_dates=False, encoding="utf-8-sig")
-    return local.whole(pd.read_csv(path, dtype=str, keep_default_na=False))
+    return local.checked_fields(pd.read_csv(path, dtype=str, keep_default_na=False))
 
 
 def _refuse(path, wrong, why, received):
-    """Raises for the first rows that are wrong, counted from 1 without the header."""
+    """Raises ValueError if any review is wrong; the message numbers reviews from 1, without the header."""
     if wrong.any():
-        rows = [int(i) + 1 for i in wrong[wrong].index[:5]]
-        shown = "" if isinstance(received, pd.DataFrame) else f" Received: {received[wrong].iloc[0]!r}"
-        raise ValueError(f"{path}: {why} in {int(wrong.sum())} of {len(wrong)} reviews, first in number {rows}.{shown}")
+        numbers = [int(i) + 1 for i in wrong[wrong].index[:5]]
+        value = "" if isinstance(received, pd.DataFrame) else f" Received: {received[wrong].iloc[0]!r}"
+        raise ValueError(
+            f"{path}: {why}; wrong in {int(wrong.sum())} of {len(wrong)} reviews, the first are {numbers}.{value}"
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------- IMDB
 
 
 def _imdb(name, folder):
-    """The parts of IMDB from what is here, or from the network; `imdb_reviews` is TFDS's own set, without stars."""
-    import tensorflow_datasets as tfds  # takes seconds, which the generated phrases need not wait
+    """The tables of IMDB, from local files or the network; `imdb_reviews` is the data set of TFDS, without stars."""
+    import tensorflow_datasets as tfds  # here, because the import takes seconds and other data sets do not need it
 
     from datasets import imdb_builder
 
     for place in [folder, folder / "imdb"] if folder else []:
         if any((place / f"train{suffix}").exists() for suffix in SUFFIXES):
             return _folder(place), str(place)
-    ours = name == "imdb"
-    builder = imdb_builder.ImdbStars(data_dir=folder) if ours else tfds.builder(name, data_dir=folder)
+    with_stars = name == "imdb"
+    builder = imdb_builder.ImdbStars(data_dir=folder) if with_stars else tfds.builder(name, data_dir=folder)
     if not builder.data_path.exists():
-        builder.place = imdb_builder.local_copy(folder) if ours and folder else None
+        builder.place = imdb_builder.local_copy(folder) if with_stars and folder else None
         if builder.place is None:
-            ways = (
-                f"put {imdb_builder.ARCHIVE} from {imdb_builder.URL} or the folder {imdb_builder.FOLDER} that it "
-                "holds into a folder and name that as --data-dir; or name a folder with train.jsonl.gz and "
-                "test.jsonl.gz (text, label, rating) as --data-dir"
+            alternatives = (
+                f"pass as --data-dir a folder that contains {imdb_builder.ARCHIVE} from {imdb_builder.URL} or its "
+                f"extracted folder {imdb_builder.FOLDER}, or train.jsonl.gz and test.jsonl.gz (text, label, rating)"
             )
-            network.require(HOST, "IMDB", ways, f"--data-dir {folder}")
+            network.require(HOST, "IMDB", alternatives, f"--data-dir {folder}")
         builder.download_and_prepare()
-    parts = {}
-    for part, split in {"train": "train", "test": "test", "unsup": "unsupervised"}.items():
+    tables = {}
+    for table, split in {"train": "train", "test": "test", "unsup": "unsupervised"}.items():
         columns = {key: tensor.numpy() for key, tensor in builder.as_dataset(split=split, batch_size=-1).items()}
         columns["text"] = [text.decode("utf-8") for text in columns["text"]]
-        parts[part] = pd.DataFrame({key: columns[key] for key in ("text", "label", "rating") if key in columns})
-    return parts, str(builder.data_path)
+        tables[table] = pd.DataFrame({key: columns[key] for key in ("text", "label", "rating") if key in columns})
+    return tables, str(builder.data_path)

@@ -143,7 +143,7 @@ def train_network(run, text, s):
     alphabet.save(run)
     training.reproducible(s.seed)
     model = build_model(len(alphabet), s.cell, s.units, s.batch_size)
-    examples = [windows(alphabet.ids(text.parts[name]), s.batch_size, s.window) for name in ("train", "validation")]
+    examples = [windows(alphabet.ids(text.splits[name]), s.batch_size, s.window) for name in ("train", "validation")]
     minutes = fit(model, *examples, run, s.epochs, s.learning_rate)
     reader = build_model(len(alphabet), s.cell, s.units)  # of any number of texts; this is the model that is saved
     reader.set_weights(model.get_weights())
@@ -180,7 +180,7 @@ def series_at_ends(pieces):
 
 def read_characters(run, s, text, timesteps):
     if not text:
-        text = characters.load(s.data, s.data_dir).parts["test"][:timesteps]
+        text = characters.load(s.data, s.data_dir).splits["test"][:timesteps]
     return Alphabet.load(run).ids(text)[None], [*text], text_series(text)
 
 

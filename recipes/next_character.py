@@ -83,10 +83,10 @@ def check_length(text, batch_size, window):
     """Raises Stop if the training or validation split has less than one window for every strand."""
     needed = batch_size * window + 1
     for name in ("train", "validation"):
-        if len(text.parts[name]) < needed:
+        if len(text.splits[name]) < needed:
             raise runs.Stop(
                 f"{batch_size} strands of {window} characters need {needed:,}: choose a smaller --batch-size or "
-                f"--window. Received: a {name} split of {len(text.parts[name]):,} characters"
+                f"--window. Received: a {name} split of {len(text.splits[name]):,} characters"
             )
 
 
@@ -167,14 +167,14 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     network = {"cell": s.cell, "units": s.units, "layers": s.layers, "dropout": s.dropout, "seed": s.seed}
     with training.reproducible(s.seed, s.strategy):
         model = build_model(len(alphabet), **network, batch_size=s.batch_size)
-    examples = [windows(alphabet.ids(text.parts[name]), s.batch_size, s.window) for name in ("train", "validation")]
+    examples = [windows(alphabet.ids(text.splits[name]), s.batch_size, s.window) for name in ("train", "validation")]
     minutes = fit(model, *examples, run, s.epochs, s.learning_rate)
     reader = build_model(len(alphabet), **network, batch_size=1)  # of one text; this is the model that is saved
     for variable, trained in zip(reader.trainable_variables, model.trainable_variables, strict=True):
         variable.assign(trained)
     reader.save(run / "model.keras")
     metrics = evaluate_model(reader, alphabet, text)
-    print("\nA sample:\n" + continuation(reader, alphabet, text.parts["test"][:1], 300, temperature=0.8))
+    print("\nA sample:\n" + continuation(reader, alphabet, text.splits["test"][:1], 300, temperature=0.8))
     run.finish({"minutes": minutes} | metrics)
     print(f"\nThe run is in {run.path}. Next: python recipes/{RECIPE}.py type --run {run.path}")
 
@@ -234,7 +234,7 @@ def bits_per_character(model, ids, window=500):
 
 def evaluate_model(model, alphabet, text):
     """Bits per character on the test split, beside the baselines; prints a table and returns the metrics."""
-    train, test = text.parts["train"], text.parts["test"]
+    train, test = text.splits["train"], text.splits["test"]
     bits = {"network": bits_per_character(model, alphabet.ids(test))}
     bits |= {name: baseline(train, test) for name, baseline in BASELINES.items()}
     print(f"\n{text.described()}\nBits per character on the test split:")

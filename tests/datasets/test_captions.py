@@ -1,4 +1,4 @@
-"""Pictures and captions from every kind of place, the odd ones told by name; and what the drawn scenes promise."""
+"""Pictures and captions from every supported source, messages about those that do not match, and generated scenes."""
 
 import gzip
 import io
@@ -37,7 +37,7 @@ def own(tmp_path):
     return tmp_path
 
 
-def test_own_folder_is_divided_and_read(own):
+def test_a_folder_is_split_and_read(own):
     data = captions.load(str(own))
     assert {split: len(table) for split, table in data.splits.items()} == {"train": 8, "validation": 1, "test": 1}
     names = [name for table in data.splits.values() for name in table["name"]]
@@ -52,7 +52,7 @@ def test_own_folder_is_divided_and_read(own):
     assert other.checksum() != data.checksum() == captions.load(str(own)).checksum()
 
 
-def test_own_split_and_tabs(own):
+def test_a_table_with_tabs_and_a_split_column(own):
     rows = ["picture\tcaption\tsplit"]
     rows += [f"{i}.jpg\tcat {i}\t{('train', 'validation', 'test')[i % 3]}" for i in range(10)]
     (own / "captions.csv").unlink()
@@ -63,14 +63,14 @@ def test_own_split_and_tabs(own):
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "missing.zip", "missing"])
-def test_pictures_that_are_not_there_are_told(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match=f"No such file or folder: .*{name}. Name a picture"):
+def test_missing_pictures_are_an_error(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=f"No such file or folder: .*{name}. Pass a picture"):
         pictures.pictures_in(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_pictures_in_archives_are_the_same(own, kind):
-    before = dict(captions.load(str(own)).pictures.arrays(["3.jpg"]))["3.jpg"]
+def test_pictures_in_archives_are_read_without_unpacking(own, kind):
+    expected = dict(captions.load(str(own)).pictures.arrays(["3.jpg"]))["3.jpg"]
     path = own / f"images.{kind}"
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -81,38 +81,38 @@ def test_pictures_in_archives_are_the_same(own, kind):
             archive.add(own / "images", "/root/pictures")
     (own / "images").rename(own / "hidden")
     data = captions.load(str(own))
-    np.testing.assert_array_equal(dict(data.pictures.arrays(["3.jpg"]))["3.jpg"], before)
+    np.testing.assert_array_equal(dict(data.pictures.arrays(["3.jpg"]))["3.jpg"], expected)
     assert sorted(path.name for path in own.iterdir()) == ["captions.csv", "hidden", f"images.{kind}"]
 
 
-def test_odd_ones_are_told_by_name(own):
+def test_captions_and_pictures_that_do_not_match_are_named(own):
     (own / "images" / "3.jpg").unlink()
-    (own / "images" / "mute.png").write_bytes(jpeg(kind="PNG"))
+    (own / "images" / "new.png").write_bytes(jpeg(kind="PNG"))
     (own / "images" / "notes.txt").write_text("no picture")
-    with pytest.raises(ValueError, match="3.jpg: captions, and no picture; mute.png: a picture, and no caption.*skip"):
+    with pytest.raises(ValueError, match="3.jpg: the picture is missing; new.png: the picture has no caption.*skip"):
         captions.load(str(own))
     data = captions.load(str(own), odd="skip")
-    assert data.left_out == ["3.jpg: captions, and no picture", "mute.png: a picture, and no caption"]
-    assert "2 left out" in data.described()
+    assert data.skipped == ["3.jpg: the picture is missing", "new.png: the picture has no caption"]
+    assert "2 skipped" in data.described()
     assert sum(map(len, data.splits.values())) == 9
 
 
-def test_odd_ones_are_left_out_of_a_given_split_too(own):
+def test_captions_without_a_picture_are_skipped_in_a_given_split(own):
     rows = [f"{i}.jpg,cat {i},{('train', 'validation', 'test')[i % 3]}" for i in range(11)]
     (own / "captions.csv").write_text("\n".join(["picture,caption,split", *rows]))
     data = captions.load(str(own), odd="skip")
-    assert data.left_out == ["10.jpg: captions, and no picture"]
+    assert data.skipped == ["10.jpg: the picture is missing"]
     assert data.splits["validation"]["name"].tolist() == ["1.jpg", "4.jpg", "7.jpg"]
 
 
 @pytest.mark.parametrize(
     "mode, kind", [("L", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("LA", "PNG"), ("RGB", "GIF"), ("RGB", "WEBP")]
 )
-def test_every_kind_of_picture_becomes_rgb(mode, kind):
+def test_every_mode_and_format_becomes_rgb(mode, kind):
     assert pictures.decoded("x", jpeg(mode, kind=kind)).shape == (8, 12, 3)
 
 
-def test_transparent_is_white_grey_keeps_its_shade_and_cameras_are_turned():
+def test_transparency_16_bit_grey_and_orientation():
     data = io.BytesIO()
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(data, "PNG")
     assert (pictures.decoded("x", data.getvalue()) == 255).all()
@@ -130,14 +130,14 @@ def test_transparent_is_white_grey_keeps_its_shade_and_cameras_are_turned():
     assert pictures.decoded("x", data.getvalue()).shape == (12, 8, 3)
 
 
-def test_damaged_pictures_come_as_errors_with_their_name(own):
+def test_damaged_pictures_are_errors_with_their_name(own):
     (own / "images" / "0.jpg").write_bytes(jpeg(size=(60, 60))[:700])
     (own / "images" / "1.jpg").write_text("no picture at all")
     (own / "images" / "2.jpg").write_bytes(b"")
-    found = dict(captions.load(str(own)).pictures.arrays(["0.jpg", "1.jpg", "2.jpg", "3.jpg"]))
+    arrays = dict(captions.load(str(own)).pictures.arrays(["0.jpg", "1.jpg", "2.jpg", "3.jpg"]))
     for name in ("0.jpg", "1.jpg", "2.jpg"):
-        assert isinstance(found[name], ValueError) and f"{name} is" in str(found[name])
-    assert found["3.jpg"].shape == (8, 12, 3)
+        assert isinstance(arrays[name], ValueError) and f"{name} is" in str(arrays[name])
+    assert arrays["3.jpg"].shape == (8, 12, 3)
 
 
 @pytest.mark.parametrize(
@@ -149,12 +149,12 @@ def test_damaged_pictures_come_as_errors_with_their_name(own):
             lambda p: (p / "captions.csv").write_text("picture,caption\n1.jpg,x\n2.jpg, "),
             "line 3: the caption is empty",
         ),
-        (lambda p: (p / "captions.csv").write_bytes(b"\xff\xfe\x00"), "no text in UTF-8"),
+        (lambda p: (p / "captions.csv").write_bytes(b"\xff\xfe\x00"), "is not UTF-8 text"),
         (lambda p: (p / "captions.csv").write_text("picture,caption,split\n1.jpg,x,dev"), "Received: .'dev'."),
         (lambda p: (p / "images").rename(p / "images.zip") and None, "images.zip"),
     ],
 )
-def test_wrong_files_are_named(own, change, message):
+def test_files_that_cannot_be_used_are_named(own, change, message):
     change(own)
     if (own / "images.zip").is_dir():
         for path in (own / "images.zip").iterdir():
@@ -165,10 +165,10 @@ def test_wrong_files_are_named(own, change, message):
         captions.load(str(own))
 
 
-def test_missing_sets_say_the_ways_forward(tmp_path):
-    with pytest.raises(FileNotFoundError, match="scenes .comes along., flickr8k, coco, or a folder"):
+def test_missing_data_sets_are_an_error_with_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="use scenes .generated., flickr8k, coco, or a folder"):
         captions.load("nowhere", tmp_path)
-    with pytest.raises(FileNotFoundError, match="Name the folder that holds Flickr8k's captions"):
+    with pytest.raises(FileNotFoundError, match="Pass the folder that contains Flickr8k's captions"):
         captions.load("flickr8k", tmp_path)
 
 
@@ -193,9 +193,9 @@ def test_flickr8k_from_its_official_files(flickr):
         "test": ["4.jpg"],
     }
     assert data.splits["test"]["captions"][0] == [f"A dog {k} ." for k in range(5)]
-    assert data.left_out == [] and data.pictures.names == {f"{i}.jpg" for i in range(5)}
+    assert data.skipped == [] and data.pictures.names == {f"{i}.jpg" for i in range(5)}
     (flickr / "Images" / "1.jpg").unlink()
-    with pytest.raises(ValueError, match="1.jpg: captions, and no picture"):
+    with pytest.raises(ValueError, match="1.jpg: the picture is missing"):
         captions.load("flickr8k", flickr)
 
 
@@ -215,7 +215,7 @@ def test_flickr8k_through_tfds(flickr, tmp_path):
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is missing")
-def test_the_real_flickr8k():
+def test_flickr8k_itself():
     data = captions.load("flickr8k", REAL)
     assert {split: len(table) for split, table in data.splits.items()} == {
         "train": 6000,
@@ -230,11 +230,6 @@ def test_the_real_flickr8k():
 # --------------------------------------------------------------------------------------------------------- scenes
 
 
-def said(caption):
-    """What a caption says, however it says it, as a set of words."""
-    return frozenset(caption.split())
-
-
 def test_scenes_are_seeded_and_complete():
     sizes = {"train": 300, "validation": 30, "test": 30}
     tables, pictures = generated_scenes.generate(sizes)
@@ -247,15 +242,15 @@ def test_scenes_are_seeded_and_complete():
     assert not tables["test"].equals(generated_scenes.generate(sizes, seed=1)[0]["test"])
 
 
-def test_no_caption_of_the_test_part_stands_in_training_but_all_its_words_do():
+def test_no_caption_of_the_test_split_is_in_training_but_all_its_words_are():
     tables, _ = generated_scenes.generate(captions.SIZES)
     texts = {name: {text for row in table["captions"] for text in row} for name, table in tables.items()}
     assert not texts["test"] & texts["train"] and not texts["validation"] & texts["train"]
-    words = {name: {word for text in part for word in text.split()} for name, part in texts.items()}
+    words = {name: {word for text in split for word in text.split()} for name, split in texts.items()}
     assert words["test"] <= words["train"]
 
 
-def test_the_drawing_shows_what_the_caption_says():
+def test_scenes_show_what_their_captions_describe():
     tables, pictures = generated_scenes.generate({"train": 400, "validation": 1, "test": 1})
     checked = 0
     for name, texts in zip(tables["train"]["name"], tables["train"]["captions"]):
@@ -263,68 +258,74 @@ def test_the_drawing_shows_what_the_caption_says():
         if words[-4:-3] == ["left"] or "left of" in texts[0]:
             colours = [word for word in words if word in generated_scenes.COLOURS]
             if len({*colours}) == 2:
-                where = [
+                positions = [
                     np.nonzero((pictures[name] == generated_scenes.COLOURS[colour]).all(-1))[1].mean()
                     for colour in colours
                 ]
-                assert where[0] < where[1] - 10
+                assert positions[0] < positions[1] - 10
                 checked += 1
     assert checked > 20
 
 
-def test_a_damaged_member_of_an_archive_is_told_and_the_others_are_read(own):
+def test_a_damaged_member_of_an_archive_is_an_error_and_the_others_are_read(own):
     picture = jpeg()
     with zipfile.ZipFile(own / "pictures.zip", "w") as archive:
         archive.writestr("0.jpg", picture), archive.writestr("1.jpg", jpeg())
     data = (own / "pictures.zip").read_bytes()
     (own / "pictures.zip").write_bytes(data.replace(picture, picture[:-9] + b"?" * 9))
-    found = dict(pictures.pictures_in(own / "pictures.zip").arrays(["0.jpg", "1.jpg"]))
-    assert isinstance(found["0.jpg"], ValueError) and "0.jpg cannot be read" in str(found["0.jpg"])
-    assert found["1.jpg"].shape == (8, 12, 3)
+    arrays = dict(pictures.pictures_in(own / "pictures.zip").arrays(["0.jpg", "1.jpg"]))
+    assert isinstance(arrays["0.jpg"], ValueError) and "0.jpg cannot be read" in str(arrays["0.jpg"])
+    assert arrays["1.jpg"].shape == (8, 12, 3)
 
 
-def test_what_a_camera_wrote_wrongly_is_told():
-    """Orientation 6, and a text where the width belongs."""
+def test_invalid_exif_data_is_an_error():
+    """Orientation 6, and a text as the width."""
     entries = [struct.pack("<HHI", 0x0100, 2, 4) + b"abc\0", struct.pack("<HHI", 0x0112, 3, 1) + b"\6\0\0\0"]
     exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + b"".join(entries) + b"\0" * 4
     with pytest.raises(ValueError, match="x is damaged"):
         pictures.decoded("x", jpeg(exif=exif))
 
 
-def test_two_of_a_name_in_an_archive_are_refused_and_what_a_mac_adds_is_left_alone(own):
+def test_metadata_files_of_macos_in_an_archive_are_ignored(own):
     (own / "images").rename(own / "hidden")
     with zipfile.ZipFile(own / "images.zip", "w") as archive:
         for file in (own / "hidden").iterdir():
             archive.write(file, f"images/{file.name}")
             archive.writestr(f"__MACOSX/images/._{file.name}", b"Mac OS X")
-    assert captions.load(str(own)).left_out == []
-    with zipfile.ZipFile(own / "images.zip", "a") as archive:
+    assert captions.load(str(own)).skipped == []
+
+
+def test_two_pictures_with_the_same_name_in_an_archive_are_refused(own):
+    (own / "images").rename(own / "hidden")
+    with zipfile.ZipFile(own / "images.zip", "w") as archive:
+        for file in (own / "hidden").iterdir():
+            archive.write(file, f"images/{file.name}")
         archive.writestr("others/3.jpg", jpeg())
-    with pytest.raises(ValueError, match="must differ.*3.jpg"):
+    with pytest.raises(ValueError, match="different file names.*3.jpg"):
         captions.load(str(own))
 
 
-def test_a_picture_in_two_parts_is_refused(own):
+def test_a_picture_in_two_splits_is_refused(own):
     rows = [f"{i}.jpg,cat {i},{('train', 'validation', 'test')[i % 3]}" for i in range(10)]
     (own / "captions.csv").write_text("\n".join(["picture,caption,split", *rows, "3.jpg,a cat,test"]))
-    with pytest.raises(ValueError, match="one part only.*3.jpg"):
+    with pytest.raises(ValueError, match="one split only.*3.jpg"):
         captions.load(str(own))
 
 
 @pytest.mark.parametrize(
     "text, match",
     [
-        ("", "captions.csv is no table"),
-        ("picture,caption\n1.jpg,a cat, asleep\n", "captions.csv is no table.*not quoted"),
+        ("", "captions.csv is not a valid table"),
+        ("picture,caption\n1.jpg,a cat, asleep\n", "captions.csv is not a valid table.*unquoted comma"),
     ],
 )
-def test_a_table_of_captions_that_is_none_is_named(own, text, match):
+def test_an_invalid_table_of_captions_is_named(own, text, match):
     (own / "captions.csv").write_text(text)
     with pytest.raises(ValueError, match=match):
         captions.load(str(own))
 
 
-def test_coco_is_read_from_what_tfds_prepared(tmp_path, monkeypatch):
+def test_coco_is_read_as_tfds_prepared_it(tmp_path, monkeypatch):
     class Coco(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
 
@@ -348,5 +349,6 @@ def test_coco_is_read_from_what_tfds_prepared(tmp_path, monkeypatch):
     assert {split: len(table) for split, table in data.splits.items()} == dict.fromkeys(captions.SIZES, 3)
     validation = data.splits["validation"].set_index("name")["captions"]
     assert sorted(validation["val2.png"]) == ["a picture", "val 2"]
-    found = dict(data.pictures.arrays(["val2.png", "test1.png"]))
-    assert found["val2.png"].shape == (4, 6, 3) and (found["val2.png"] == 20).all() and (found["test1.png"] == 10).all()
+    arrays = dict(data.pictures.arrays(["val2.png", "test1.png"]))
+    assert arrays["val2.png"].shape == arrays["test1.png"].shape == (4, 6, 3)
+    assert (arrays["val2.png"] == 20).all() and (arrays["test1.png"] == 10).all()

@@ -1,4 +1,4 @@
-"""Text as characters: numbers and back, parts that follow each other, and files that cannot be used."""
+"""Text as characters: ids, consecutive splits, the generated text, and files that cannot be used."""
 
 import gzip
 
@@ -10,26 +10,26 @@ from datasets import characters
 REAL = "Whan that Aprille with his shoures soote, the droghte of March hath perced to the roote.\r\n" * 40
 
 
-def test_own_file_is_divided_in_order(tmp_path):
+def test_a_file_is_cut_into_consecutive_splits(tmp_path):
     (tmp_path / "own.txt").write_bytes(b"\xef\xbb\xbf" + REAL.encode())
     text = characters.load("own.txt", data_dir=tmp_path)
-    assert "".join(text.parts.values()) == REAL.replace("\r\n", "\n")
-    sizes = [len(part) for part in text.parts.values()]
+    assert "".join(text.splits.values()) == REAL.replace("\r\n", "\n")
+    sizes = [len(split) for split in text.splits.values()]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] == round(0.9 * sum(sizes))
-    assert "\r" not in text.alphabet and [*text.alphabet] == sorted({*text.parts["train"]})
+    assert "\r" not in text.alphabet and [*text.alphabet] == sorted({*text.splits["train"]})
     with gzip.open(tmp_path / "own.txt.gz", "wb") as file:
         file.write(REAL.encode())
     again = characters.load(str(tmp_path / "own.txt.gz"))
-    assert again.parts == text.parts and again.checksum() == text.checksum()
+    assert again.splits == text.splits and again.checksum() == text.checksum()
     assert characters.load(seed=1).checksum() != text.checksum()
 
 
-def test_numbers():
+def test_ids_start_from_one_and_unknown_characters_are_zero():
     np.testing.assert_array_equal(characters.numbers("cab?a", "abc"), [3, 1, 2, 0, 1])
     assert characters.numbers("", "abc").shape == (0,)
 
 
-def test_the_talk_that_comes_along():
+def test_the_generated_text_follows_from_the_seed_and_closes_quotation_marks_and_brackets():
     text = characters.talk(20_000, 0)
     assert len(text) == 20_000 and text == characters.talk(20_000, 0) != characters.talk(20_000, 1)
     for line in text.splitlines()[:-1]:
@@ -40,9 +40,12 @@ def test_the_talk_that_comes_along():
 @pytest.mark.parametrize(
     "content, message",
     [
-        (None, "no such text file; talk comes along. Received"),
+        (None, "no such text file; use talk for a generated text. Received"),
         (b"short", "too short to learn from.*Received: 5"),
-        (b"fine\nfine " * 300 + b"\xff" + b"x" * 2000, "no text in UTF-8: byte 0xff in line 301"),
+        (
+            b"fine\nfine " * 300 + b"\xff" + b"x" * 2000,
+            "own.txt, line 301: this is not UTF-8 text. Received: byte 0xff",
+        ),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, content, message):

@@ -1,3 +1,5 @@
+"""Prices from CSV files, and the messages about files that cannot be used."""
+
 import datetime
 import gzip
 import pathlib
@@ -19,7 +21,7 @@ def write(folder, lines, name="prices.csv"):
     return path
 
 
-def test_the_index_that_comes_along():
+def test_the_built_in_index():
     frame = prices.read()
     assert len(frame) == 5031
     assert list(frame.columns) == ["Close", "Open", "High", "Low", "Volume"]
@@ -38,7 +40,7 @@ def test_a_csv_file(tmp_path):
     assert frame.attrs["source"] == str(tmp_path / "prices.csv")
 
 
-def test_gzip_data_dir_blank_lines_byte_order_mark_and_timed_dates(tmp_path):
+def test_gzip_data_dir_blank_lines_byte_order_mark_and_dates_with_times(tmp_path):
     lines = ["\ufeffDate,Close", "2020-03-06 00:00:00-05:00,1", "", "2020-03-09T00:00:00-04:00,2", "", ""]
     with gzip.open(tmp_path / "p.csv.gz", "wt", encoding="utf-8") as file:
         file.write("\r\n".join(lines))
@@ -52,7 +54,7 @@ def test_another_column(tmp_path):
     assert frame["Close"].tolist() == [5.5, 6, 5.75]
 
 
-def test_start_and_end_keep_their_dates_and_skip_bad_prices_outside(tmp_path):
+def test_start_and_end_are_included_and_invalid_prices_outside_are_ignored(tmp_path):
     path = write(tmp_path, [HEADER, "2020-01-01,0,0,0,null,0,0", *GOOD, "2020-01-07,0,0,0,0,0,0"])
     frame = prices.read(path, start="2020-01-02", end="2020-01-06")
     assert frame["Close"].tolist() == [11, 12, 11.5]
@@ -68,13 +70,13 @@ def test_a_file_of_several_tickers(tmp_path):
             prices.read(path, ticker=ticker)
     rows[4] = "A,2020-01-02,1,1,1,1,1,1"
     path = write(tmp_path, ["Ticker," + HEADER, *rows])
-    with pytest.raises(ValueError, match="line 6: the date is there twice"):
+    with pytest.raises(ValueError, match="line 6: the date occurs twice"):
         prices.read(path, ticker="A")
     assert len(prices.read(path, ticker="B")) == 3
 
 
 def test_a_ticker_for_a_file_without_tickers(tmp_path):
-    with pytest.raises(ValueError, match="no Ticker column; leave `ticker` out. Received: 'A'"):
+    with pytest.raises(ValueError, match="no Ticker column; do not pass `ticker`. Received: 'A'"):
         prices.read(write(tmp_path, [HEADER, *GOOD]), ticker="A")
 
 
@@ -95,8 +97,8 @@ def test_a_ticker_for_a_file_without_tickers(tmp_path):
         ('2020-01-07,1,1,1,"4,983.28",1,1', r"line 5: Close .*, no thousands separators; .*'4,983.28'"),
         ("2020-01-07", r"line 5: Close must be a positive number.*Received: ''"),
         ("2020-01-05,1,1,1,1,1,1", r"line 5: the date is out of order.*Received: '2020-01-05'"),
-        ("2020-01-06,1,1,1,1,1,1", r"line 5: the date is there twice.*Received: '2020-01-06'"),
-        ("2020-01-07,1,1,1,1,1,1,9", r"line 5: not a row of a CSV file.*Expected 7 fields"),
+        ("2020-01-06,1,1,1,1,1,1", r"line 5: the date occurs twice.*Received: '2020-01-06'"),
+        ("2020-01-07,1,1,1,1,1,1,9", r"line 5: not a valid row of a CSV file.*Expected 7 fields"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path, row, message):
@@ -118,7 +120,7 @@ def test_blank_lines_count_as_lines(tmp_path):
         ([""], r"Received: an empty file"),
         ([HEADER], r"Received: a header with no rows"),
         ([HEADER, GOOD[0]], r"at least 2 rows are needed.*Received: 1 rows"),
-        (["Date,Close", "2020-01-02,1,5", "2020-01-03,1,5"], r"line 2: more fields .* Received: 2"),
+        (["Date,Close", "2020-01-02,1,5", "2020-01-03,1,5"], r"line 2: a row has more fields .* Received: 2"),
         (["Date,Close, Close", "2020-01-02,1,5", "2020-01-03,1,5"], r"line 1: columns .* Received twice: Close"),
         (["Date,Close,Date", "2020-01-02,1,5", "2020-01-03,1,5"], r"line 1: columns .* Received twice: Date"),
         (
@@ -150,7 +152,7 @@ def test_a_missing_column_that_was_asked_for(tmp_path):
         prices.read(write(tmp_path, [HEADER, *GOOD]), column="Settle")
 
 
-def test_files_that_are_no_text(tmp_path):
+def test_files_that_are_not_text(tmp_path):
     path = tmp_path / "p.csv"
     path.write_bytes(b"Date,Close\n2020-01-02,1\n2020-01-03,\xe9\n")
     with pytest.raises(ValueError, match="line 3: not UTF-8 text; .*Received: byte 0xe9"):
@@ -164,17 +166,17 @@ def test_files_that_are_no_text(tmp_path):
 
 
 def test_a_truncated_and_a_damaged_gzip_file(tmp_path):
-    whole = gzip.compress("\n".join([HEADER, *GOOD]).encode())
+    compressed = gzip.compress("\n".join([HEADER, *GOOD]).encode())
     path = tmp_path / "p.csv.gz"
-    path.write_bytes(whole[:-12])
-    with pytest.raises(ValueError, match="gzip file is cut short or damaged; fetch it again"):
+    path.write_bytes(compressed[:-12])
+    with pytest.raises(ValueError, match="gzip file is truncated or damaged; download it again"):
         prices.read(path)
-    path.write_bytes(whole[:20] + b"\xff\xff\xff" + whole[23:])
-    with pytest.raises(ValueError, match="gzip file is cut short or damaged; fetch it again"):
+    path.write_bytes(compressed[:20] + b"\xff\xff\xff" + compressed[23:])
+    with pytest.raises(ValueError, match="gzip file is truncated or damaged; download it again"):
         prices.read(path)
 
 
-def test_a_folder_and_a_file_that_is_not_there(tmp_path):
+def test_a_folder_and_a_missing_file(tmp_path):
     with pytest.raises(ValueError, match="one CSV file. Received: the folder"):
         prices.read(tmp_path)
     with pytest.raises(FileNotFoundError, match="No prices at .*none.csv or .*none.csv. Pass"):
@@ -197,7 +199,7 @@ def test_a_folder_and_a_file_that_is_not_there(tmp_path):
         pd.Timestamp("2015-06-01", tz="UTC"),
     ],
 )
-def test_a_start_and_an_end_that_are_no_dates(tmp_path, value):
+def test_a_start_and_an_end_that_are_not_dates(tmp_path, value):
     path = write(tmp_path, [HEADER, *GOOD])
     for name in ("start", "end"):
         with pytest.raises(ValueError, match=f"`{name}` must be a date written YYYY-MM-DD") as error:
@@ -240,14 +242,14 @@ def test_prices_that_are_not_daily(tmp_path):
         ("12", "0", r"2020-01-03: .*needs .* High >= Low > 0; .*Received: High 12.0, Low 0.0"),
     ],
 )
-def test_a_high_or_low_that_is_no_price_is_named_for_volatility_only(tmp_path, high, low, message):
+def test_a_high_or_low_that_is_not_a_price_is_an_error_for_volatility_only(tmp_path, high, low, message):
     rows = [GOOD[0], f"2020-01-03,,{high},{low},12,,", "2020-01-06,x,z,11,11.5,,y"]
     path = write(tmp_path, [HEADER, *rows])
     assert len(prices.features(prices.read(path), "price")) == 2
     frame = prices.read(path, end="2020-01-03")
     with pytest.raises(ValueError, match=message):
         prices.features(frame, "volatility")
-    frame.loc["2020-01-03", ["High", "Low"]] = [13, 10]  # what was mended is no fault any more
+    frame.loc["2020-01-03", ["High", "Low"]] = [13, 10]  # corrected entries are no longer reported
     assert len(prices.features(frame, "volatility")) == 1
 
 

@@ -1,3 +1,5 @@
+"""Features, splits and windows of prices."""
+
 import pathlib
 import re
 
@@ -27,7 +29,7 @@ def saved(frame, folder, name="simulated.csv"):
     return path
 
 
-def test_features_by_hand(tmp_path):
+def test_features_computed_by_hand(tmp_path):
     path = tmp_path / "prices.csv"
     path.write_text("Date,High,Low,Close\n2020-01-02,12,9,11\n2020-01-03,13,10,12\n2020-01-06,12.5,11,11.5\n")
     frame = prices.read(path)
@@ -81,7 +83,7 @@ def test_days_without_a_range_are_named(rows, high, low, message):
     assert np.isfinite(prices.features(frame, "price").to_numpy()).all()
 
 
-def test_features_of_the_wrong_kind():
+def test_an_unknown_target_and_missing_columns():
     with pytest.raises(ValueError, match="must be one of .* Received: 'returns'"):
         prices.features(simulated(), "returns")
     with pytest.raises(ValueError, match="needs the columns High and Low. Received: Close$"):
@@ -89,7 +91,7 @@ def test_features_of_the_wrong_kind():
 
 
 @pytest.mark.parametrize("target", ["price", "volatility"])
-def test_windows_by_hand(tmp_path, target):
+def test_windows_computed_by_hand(tmp_path, target):
     data = prices.load(saved(simulated(201), tmp_path), target=target, window=8)
     values = data.features.to_numpy("float32")
     column = data.features[data.target_column].to_numpy("float32")
@@ -107,7 +109,7 @@ def test_windows_by_hand(tmp_path, target):
     np.testing.assert_allclose(data.variance, data.features.iloc[:140].var(ddof=0), rtol=1e-12)
 
 
-def test_the_splits_of_the_index_touch_without_overlap():
+def test_the_splits_of_the_index_are_consecutive():
     data = prices.load(target="volatility")
     assert data.dates["train"][-1] < data.dates["validation"][0]
     assert data.dates["validation"][-1] < data.dates["test"][0]
@@ -119,7 +121,7 @@ def test_the_splits_of_the_index_touch_without_overlap():
     np.testing.assert_array_equal(last_step, expected)
 
 
-def test_the_datasets_hold_the_arrays_in_order(tmp_path):
+def test_the_datasets_contain_the_arrays_in_order(tmp_path):
     data = prices.load(saved(simulated(), tmp_path), window=10, batch_size=32)
     for name, (inputs, targets) in data.arrays.items():
         batches = list(data.splits[name].as_numpy_iterator())
@@ -130,12 +132,12 @@ def test_the_datasets_hold_the_arrays_in_order(tmp_path):
 
 @pytest.mark.parametrize("target", ["price", "volatility"])
 @pytest.mark.parametrize("trial", range(8))
-def test_the_future_changes_nothing_before_it(tmp_path, target, trial):
+def test_later_prices_do_not_change_earlier_features(tmp_path, target, trial):
     random = np.random.default_rng(trial)
     frame = simulated(200, seed=trial)
     flat = frame.index[[150, 190]]
     frame.loc[flat, ["High", "Low"]] = 50.0
-    day = int(random.integers(145, 199))  # no earlier than the training part's last day
+    day = int(random.integers(145, 199))  # not before the last day of the training split
     changed = frame.copy()
     changed.iloc[day + 1 :] = simulated(200, seed=trial + 100).iloc[day + 1 :] * 3
     before = prices.load(saved(frame, tmp_path), target=target, window=12)
@@ -145,18 +147,18 @@ def test_the_future_changes_nothing_before_it(tmp_path, target, trial):
     np.testing.assert_array_equal(before.mean, after.mean)
     np.testing.assert_array_equal(before.variance, after.variance)
     for name in before.arrays:
-        known = before.dates[name] <= frame.index[day]
+        earlier = before.dates[name] <= frame.index[day]
         for one, other in zip(before.arrays[name], after.arrays[name]):
-            np.testing.assert_array_equal(one[known], other[known])
+            np.testing.assert_array_equal(one[earlier], other[earlier])
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ({"window": 120}, r"windows of 120 days: about (\d+) .* a smaller `window` or a longer file\."),
-        ({}, r"windows of 60 days: about (\d+) .* 20 days to validate; pass a longer file\."),
-        ({"train": 0.6, "validation": 0.3}, r"about (\d+) .* 20 days to test; pass a longer file\."),
-        ({"target": "volatility"}, r"about (\d+) .* fit rivals on 100 training days; pass a longer"),
+        ({}, r"windows of 60 days: about (\d+) .* validation split of 20 days; pass a longer file\."),
+        ({"train": 0.6, "validation": 0.3}, r"about (\d+) .* test split of 20 days; pass a longer file\."),
+        ({"target": "volatility"}, r"about (\d+) .* fit the baselines on 100 training days; pass a longer"),
     ],
 )
 def test_too_few_rows(tmp_path, arguments, message):
@@ -171,12 +173,12 @@ def test_too_few_rows(tmp_path, arguments, message):
         prices.load(saved(simulated(needed - 12), tmp_path), **arguments)
 
 
-def test_senseless_arguments(tmp_path):
+def test_arguments_out_of_range(tmp_path):
     path = saved(simulated(), tmp_path)
     for arguments, message in (
-        ({"window": 0}, "`window` must be a whole number above 0. Received: 0"),
-        ({"window": 5.5}, "`window` must be a whole number above 0. Received: 5.5"),
-        ({"batch_size": -1}, "`batch_size` must be a whole number above 0. Received: -1"),
+        ({"window": 0}, "`window` must be a positive integer. Received: 0"),
+        ({"window": 5.5}, "`window` must be a positive integer. Received: 5.5"),
+        ({"batch_size": -1}, "`batch_size` must be a positive integer. Received: -1"),
         ({"train": 0.9, "validation": 0.2}, "Received: train=0.9, validation=0.2"),
         ({"target": "volume"}, "Received: 'volume'"),
     ):
@@ -184,8 +186,8 @@ def test_senseless_arguments(tmp_path):
             prices.load(path, **arguments)
 
 
-def unchanging(rows, names):
-    """Simulated prices, with some columns that take one level, or one ratio, over some rows."""
+def constant(rows, names):
+    """Simulated prices, with a constant Close or a constant ratio of High to Low over some rows."""
     frame = simulated(300)
     if "Close" in names:
         frame.loc[frame.index[rows], "Close"] = 100.1
@@ -201,39 +203,39 @@ def unchanging(rows, names):
             slice(0, 210),
             ["Close"],
             ["price", "volatility"],
-            r"the return of Close does not change in the training part \(variance 0\).* Received: 0 on all "
+            r"the return of Close is constant over the training split \(variance 0\).* Received: 0 on all "
             r"209 days from 2010-01-05 to 2010-10-22",
         ),
         (
             slice(0, 210),
             ["High"],
             ["volatility"],
-            r"the log range of High and Low does not change in the training part \(variance 0\)",
+            r"the log range of High and Low is constant over the training split \(variance 0\)",
         ),
         (
             slice(210, 255),
             ["Close"],
             ["price", "volatility"],
-            r"Close does not change in the validation part.* Received: 100.1 on all 45 days",
+            r"Close is constant over the validation split.* Received: 100.1 on all 45 days",
         ),
-        (slice(255, 300), ["Close"], ["price", "volatility"], r"Close does not change in the test part"),
-        (slice(255, 300), ["High"], ["volatility"], r"the log range of High and Low does not change in the test part"),
+        (slice(255, 300), ["Close"], ["price", "volatility"], r"Close is constant over the test split"),
+        (slice(255, 300), ["High"], ["volatility"], r"the log range of High and Low is constant over the test split"),
     ],
 )
-def test_a_part_that_does_not_change(tmp_path, rows, names, targets, message):
-    path = saved(unchanging(rows, names), tmp_path)
+def test_constant_prices_over_a_split(tmp_path, rows, names, targets, message):
+    path = saved(constant(rows, names), tmp_path)
     for target in targets:
         with pytest.raises(ValueError, match=message):
             prices.load(path, target=target)
     shorter = slice(rows.start, rows.stop - 2)
     for target in targets:
-        prices.load(saved(unchanging(shorter, names), tmp_path), target=target)
+        prices.load(saved(constant(shorter, names), tmp_path), target=target)
 
 
-def test_a_growth_that_does_not_change(tmp_path):
+def test_constant_growth(tmp_path):
     frame = simulated(300)
     frame["Close"] = 100 * 1.001 ** np.arange(300)
-    with pytest.raises(ValueError, match="the return of Close does not change in the training part"):
+    with pytest.raises(ValueError, match="the return of Close is constant over the training split"):
         prices.load(saved(frame, tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""Reviews: what comes along, IMDB from its archive or folder, and files of a user's own."""
+"""Reviews: generated, IMDB from its archive or its extracted folder, and files of the user's own."""
 
 import gzip
 import io
@@ -25,7 +25,7 @@ def frame():
 # ------------------------------------------------------------------------------------------------------ generated
 
 
-def test_generated_parts_share_no_subject_and_no_chatter():
+def test_generated_splits_share_no_subject_and_no_neutral_sentence():
     data = reviews.load()
     assert {name: len(split) for name, split in data.splits.items()} == reviews.SIZES
     assert data.duplicates == 0
@@ -35,17 +35,17 @@ def test_generated_parts_share_no_subject_and_no_chatter():
         assert set(split["rating"]) == {1, 2, 3, 4, 7, 8, 9, 10}
         for other in {*data.splits} - {name}:
             foreign = [*generated_reviews.SUBJECTS[other], *generated_reviews.CHATTER[other]]
-            assert not any(split["text"].str.contains(rf"\b{what}", regex=True).any() for what in foreign)
+            assert not any(split["text"].str.contains(rf"\b{phrase}", regex=True).any() for phrase in foreign)
 
 
-def test_generated_reviews_follow_the_seed():
+def test_generated_reviews_follow_from_the_seed():
     first, again, other = (generated_reviews.generate("train", 50, seed) for seed in (0, 0, 1))
     assert first.equals(again) and not first.equals(other)
 
 
-def test_a_pair_holds_the_same_words_on_both_sides():
-    """So that a count of words cannot tell them apart."""
-    for template in generated_reviews.PAIRS:
+def test_contrasts_of_either_sentiment_contain_the_same_words():
+    """A bag of words cannot distinguish them."""
+    for template in generated_reviews.CONTRASTS:
         x, y = (template.format(a="plot", b="cast", x=x, y=y) for x, y in (("great", "dull"), ("dull", "great")))
         assert sorted(x.split()) == sorted(y.split()) or sorted(x.strip(".")) == sorted(y.strip("."))
 
@@ -54,11 +54,11 @@ def test_a_pair_holds_the_same_words_on_both_sides():
 
 
 def members():
-    """The archive in small: names and texts."""
-    for part in ("train", "test"):
+    """Names and texts of a small archive."""
+    for split in ("train", "test"):
         for i in range(30):
             for kind, stars in (("pos", 7 + i % 4), ("neg", 1 + i % 4)):
-                yield f"aclImdb/{part}/{kind}/{i}_{stars}.txt", f"{part} {kind} {i}: não está má<br />"
+                yield f"aclImdb/{split}/{kind}/{i}_{stars}.txt", f"{split} {kind} {i}: não está má<br />"
     yield "aclImdb/train/unsup/0_0.txt", "nobody knows"
     yield "aclImdb/README", "no review"
 
@@ -86,24 +86,23 @@ def test_imdb_with_stars_and_unlabelled_reviews(source, request):
     place = request.getfixturevalue(source)
     data = reviews.load("imdb", place)
     assert not (place.parent.parent / "aclImdb").exists() and not (place.parent / "aclImdb").exists()
-    extra = source == "archive"  # read, but written nowhere
+    extra = source == "archive"  # the name that leads out of the folder: read, but never written
     assert len(data.splits["train"]) + len(data.splits["validation"]) == 60 + extra and len(data.splits["test"]) == 60
     assert list(data.splits["unlabelled"]["text"]) == ["nobody knows"]
     test = data.splits["test"].sort_values("text", ignore_index=True)
     assert test["text"][0] == "test neg 0: não está má<br />"
     assert (test["label"] == test["text"].str.contains("pos")).all()
     assert (test["rating"] == [1 + int(t.split()[2][:-1]) % 4 + 6 * ("pos" in t) for t in test["text"]]).all()
-    assert reviews.load("imdb", place).splits["test"].equals(data.splits["test"])  # from what was prepared
+    assert reviews.load("imdb", place).splits["test"].equals(data.splits["test"])  # as TFDS prepared it
 
 
-def test_imdb_as_tfds_has_it(folder, monkeypatch):
-    """TFDS's own set is read as ours is, but for the stars."""
+def test_imdb_of_tfds_has_no_stars(folder, monkeypatch):
     reviews.load("imdb", folder)
-    ours = imdb_builder.ImdbStars(data_dir=folder)
-    whole = ours.as_dataset
+    builder = imdb_builder.ImdbStars(data_dir=folder)
+    with_stars = builder.as_dataset
     drop = lambda columns: {name: columns[name] for name in ("text", "label")}
-    monkeypatch.setattr(ours, "as_dataset", lambda **options: drop(whole(**options)))
-    monkeypatch.setattr(tfds, "builder", lambda name, data_dir: {"imdb_reviews": ours}[name])
+    monkeypatch.setattr(builder, "as_dataset", lambda **options: drop(with_stars(**options)))
+    monkeypatch.setattr(tfds, "builder", lambda name, data_dir: {"imdb_reviews": builder}[name])
     data = reviews.load("imdb_reviews", folder)
     assert list(data.splits["test"]) == ["text", "label"] and len(data.splits["test"]) == 60
 
@@ -115,7 +114,9 @@ def test_offline_without_imdb_fails_in_seconds_with_what_to_do(name, tmp_path, m
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     started = time.monotonic()
-    with pytest.raises(FileNotFoundError, match="(?s)Ways forward.*aclImdb_v1.tar.gz.*train.jsonl.gz.*Received"):
+    with pytest.raises(
+        FileNotFoundError, match="(?s)Connect to the network.*aclImdb_v1.tar.gz.*train.jsonl.gz.*Received"
+    ):
         reviews.load(name, tmp_path)
     assert time.monotonic() - started < 10
 
@@ -127,7 +128,7 @@ def test_a_download_with_another_checksum_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(not IMDB.is_dir(), reason="the folder ../shared/data with the real reviews is missing")
-def test_the_real_imdb():
+def test_imdb_itself():
     data = reviews.load("imdb", IMDB)
     assert {name: len(split) for name, split in data.splits.items() if name in ("test", "unlabelled")} == {
         "test": 25000,
@@ -145,7 +146,7 @@ def test_the_real_imdb():
 
 
 @pytest.mark.parametrize("name", ["mine.csv", "mine.csv.gz", "mine.jsonl", "mine.jsonl.gz"])
-def test_one_file_is_divided_and_equal_texts_stay_together(tmp_path, name):
+def test_one_file_is_split_and_identical_texts_are_in_the_same_split(tmp_path, name):
     table = pd.concat([frame(), frame()])
     if "csv" in name:
         table.to_csv(tmp_path / name, index=False)
@@ -159,7 +160,7 @@ def test_one_file_is_divided_and_equal_texts_stay_together(tmp_path, name):
     pd.testing.assert_frame_equal(everything, frame().sort_values("text", ignore_index=True))
 
 
-def test_a_folder_of_files_keeps_its_test_part_and_counts_duplicates(tmp_path):
+def test_a_folder_of_files_has_its_own_test_split_and_duplicates_are_counted(tmp_path):
     frame().to_csv(tmp_path / "train.csv", index=False)
     test = pd.DataFrame({"text": ["new", "film number 3 was good", "newer"], "label": ["pos", "negative", 0]})
     test.to_csv(tmp_path / "test.csv", index=False)
@@ -175,30 +176,34 @@ def jsonl(*rows):
     "name, content, message",
     [
         ("a.csv", b"text,stars\ngood,9\n", "no column label. Received: text, stars"),
-        ("a.csv", b"text,label\ngood,1\n ,0\n", r"text is empty in 1 of 2 reviews, first in number \[2\]"),
-        ("a.csv", b"text,label\ngood,1\nbad,maybe\n", r"label must be one of.*first in number \[2\].*'maybe'"),
-        ("a.csv", b"text,label,rating\ngood,1,11\n", "rating must be a whole number.*'11'"),
-        ("a.csv", "text,label\ngroß,1\n".encode("latin-1"), "no CSV or JSON-lines file in UTF-8"),
-        ("a.csv", b"", "no CSV or JSON-lines file"),
-        ("a.csv.gz", b"text,label\ngood,1\n", "no CSV or JSON-lines file"),
-        ("a.csv.gz", gzip.compress(b"text,label\ngood,1\n" * 99, mtime=0)[:-9], "no CSV or JSON-lines file"),
-        ("a.jsonl", b'{"text": "good", "label": 1}\nbroken\n', "no CSV or JSON-lines file"),
+        (
+            "a.csv",
+            b"text,label\ngood,1\n ,0\n",
+            r"text must not be empty; wrong in 1 of 2 reviews, the first are \[2\]",
+        ),
+        ("a.csv", b"text,label\ngood,1\nbad,maybe\n", r"label must be one of.*the first are \[2\].*'maybe'"),
+        ("a.csv", b"text,label,rating\ngood,1,11\n", "rating must be an integer.*'11'"),
+        ("a.csv", "text,label\ngroß,1\n".encode("latin-1"), "not a valid CSV or JSON-lines file in UTF-8"),
+        ("a.csv", b"", "not a valid CSV or JSON-lines file"),
+        ("a.csv.gz", b"text,label\ngood,1\n", "not a valid CSV or JSON-lines file"),
+        ("a.csv.gz", gzip.compress(b"text,label\ngood,1\n" * 99, mtime=0)[:-9], "not a valid CSV or JSON-lines file"),
+        ("a.jsonl", b'{"text": "good", "label": 1}\nbroken\n', "not a valid CSV or JSON-lines file"),
         ("a.csv", b"text,label\nI loved it, all of it,1\nI hated it, all of it,0\n", "a.csv.*more fields"),
         ("a.csv", b"text,label\ngood,1,\nbad,0,\n", "a.csv.*more fields"),
-        ("a.csv.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, "a.csv.gz.*no CSV or JSON-lines file"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, "a.csv.gz.*not a valid CSV or JSON-lines file"),
         ("a.jsonl", jsonl({"text": "good", "label": 1}, {"text": "bad"}), r"label.*in 1 of 2 reviews.*\[2\]"),
-        ("a.jsonl", jsonl({"text": "good", "label": 1}, {"label": 0}), "text is empty in 1 of 2"),
-        ("a.csv", b"text,label\n" + b"good,1\n" * 50, "negative and positive"),
+        ("a.jsonl", jsonl({"text": "good", "label": 1}, {"label": 0}), "text must not be empty; wrong in 1 of 2"),
+        ("a.csv", b"text,label\n" + b"good,1\n" * 50, "train split needs both negative and positive"),
     ],
 )
-def test_what_cannot_be_used_is_explained(tmp_path, name, content, message):
+def test_files_that_cannot_be_used(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"(?s){message}"):
         reviews.load(name, tmp_path)
 
 
-def test_what_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="phrases.*imdb, imdb_reviews. Received: imbd"):
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="phrases.*imdb or imdb_reviews. Received: imbd"):
         reviews.load("imbd", tmp_path)
     frame().to_csv(tmp_path / "train.csv", index=False)
     with pytest.raises(FileNotFoundError, match="lacks test.csv"):
@@ -211,7 +216,7 @@ def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path):
     assert list(reviews.read(tmp_path / "a.jsonl")["label"]) == [1, 0]
 
 
-def test_a_tenth_of_each_label_is_for_validation_and_a_tenth_for_the_test(tmp_path):
+def test_validation_and_test_are_a_tenth_of_each_label(tmp_path):
     table = pd.DataFrame({"text": [f"review {i}" for i in range(400)], "label": [int(i % 20 == 0) for i in range(400)]})
     table.to_csv(tmp_path / "a.csv", index=False)
     splits = reviews.load("a.csv", tmp_path).splits

@@ -1,4 +1,4 @@
-"""Tasks about the past: answers worked out by hand, shapes, and what no network could know."""
+"""Artificial tasks: answers computed by hand, shapes, and seeds."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ A, B, C = 0, 1, 2
 
 
 @pytest.mark.parametrize("question, expected", [("recall", "...x.x.."), ("parity", "xx.....x"), ("order", "xxxxxxxx")])
-def test_answers_are_those_worked_out_by_hand(question, expected):
+def test_answers_are_those_computed_by_hand(question, expected):
     symbols = np.array([[A, C, A, B, C, C, B, A]])
     assert "".join(".x"[int(yes)] for yes in tasks.answers(question, symbols)[0]) == expected
 

@@ -1,4 +1,4 @@
-"""Sentence pairs: the generated grammar, files of every kind, and the sets that have to be fetched."""
+"""Sentence pairs: the generated grammar, files, and data sets that are downloaded."""
 
 import gzip
 import pathlib
@@ -13,10 +13,10 @@ from datasets import generated_translations, multi30k_builder, translation
 DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
 
 
-def test_grammar_agrees():
-    """The rules of French, checked on what they have to do, not on how the grammar does it."""
-    whole = pd.concat(generated_translations.generate({"train": 6000, "test": 100}).values())
-    pairs = dict(zip(whole["english"].str.lower(), whole["french"].str.lower()))
+def test_generated_french_is_grammatical():
+    """The sentences are checked against rules of French, independently of the code that generates them."""
+    table = pd.concat(generated_translations.generate({"train": 6000, "test": 100}).values())
+    pairs = dict(zip(table["english"].str.lower(), table["french"].str.lower()))
     assert len(pairs) == 6100
     french = pd.Series(pairs.values())
     vowel = r"(?:[aeiouéèê]|homme)"
@@ -37,10 +37,10 @@ def test_grammar_agrees():
     assert not pd.Series(list(pairs)).str.contains(r"\ba [aeiou]|\ban [^aeiou]").any()
 
 
-def test_generated_splits_share_nothing():
+def test_generated_splits_share_no_source_sentence():
     data = translation.load()
     assert {name: len(split) for name, split in data.splits.items()} == translation.SIZES
-    assert data.shared == 0 and data.languages == ("en", "fr") and "0 source sentences" in data.described()
+    assert data.duplicates == 0 and data.languages == ("en", "fr") and "0 source sentences" in data.described()
     back = translation.load(direction="fr-en")
     assert (back.splits["test"]["source"] == data.splits["test"]["target"]).all() and back.languages == ("fr", "en")
     assert translation.load().checksum() == data.checksum() != translation.load(seed=1).checksum()
@@ -60,10 +60,10 @@ def rows():
 def test_a_file_of_pairs(tmp_path, rows, suffix):
     path = write(tmp_path / f"own.{suffix}", "".join(f"{a}\t{b}\tCC-BY\r\n" for a, b in rows))
     data = translation.load(path, "nl-de")
-    assert data.languages == ("nl", "de") and data.shared == 0
+    assert data.languages == ("nl", "de") and data.duplicates == 0
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 320, "validation": 40, "test": 40}
-    whole = pd.concat(data.splits.values())
-    assert sorted(zip(whole["source"], whole["target"])) == sorted(rows)
+    pairs = pd.concat(data.splits.values())
+    assert sorted(zip(pairs["source"], pairs["target"])) == sorted(rows)
     assert data.splits["test"]["target"].tolist() == translation.load(path).splits["test"]["target"].tolist()
     assert translation.load(path, seed=1).splits["test"]["source"].tolist() != data.splits["test"]["source"].tolist()
 
@@ -71,8 +71,8 @@ def test_a_file_of_pairs(tmp_path, rows, suffix):
 def test_two_aligned_files(tmp_path, rows):
     names = [write(tmp_path / name, "\n".join(side)) for name, side in zip(("all.nl", "all.de.gz"), zip(*rows))]
     data = translation.load("all.nl,all.de.gz", data_dir=tmp_path)
-    whole = pd.concat(data.splits.values())
-    assert sorted(zip(whole["source"], whole["target"])) == sorted(rows) and data.languages == ("source", "target")
+    pairs = pd.concat(data.splits.values())
+    assert sorted(zip(pairs["source"], pairs["target"])) == sorted(rows) and data.languages == ("source", "target")
     assert translation.load(",".join(names)).checksum() == data.checksum()
 
 
@@ -82,9 +82,9 @@ def test_two_aligned_files(tmp_path, rows):
         ({"a.tsv": b"one\ttwo\nno tab\n"}, r"a.tsv, line 2.*tab.*\['no tab'\]"),
         ({"a.tsv": b"one\ttwo\nthree\t \n"}, "a.tsv, line 2"),
         ({"a.tsv": b"one\ttwo\ngr\xfc\xdfe\tvier\n"}, r"a.tsv, line 2: this is not UTF-8.*gr\\xfc"),
-        ({"a.tsv": b"one\ttwo\n"}, "Ten source sentences"),
-        ({"a.tsv": b""}, "Ten source sentences.*Received: 0"),
-        ({"a.tsv.gz": b"no gzip"}, "a.tsv.gz is no gzip file"),
+        ({"a.tsv": b"one\ttwo\n"}, "At least ten source sentences"),
+        ({"a.tsv": b""}, "At least ten source sentences.*Received: 0"),
+        ({"a.tsv.gz": b"no gzip"}, "a.tsv.gz is damaged or not a gzip file"),
         ({"a.en": b"one\ntwo\n", "a.de": b"eins\n"}, "not aligned.*a.en: 2 lines.*a.de: 1"),
         ({"a.en": b"one\n\n", "a.de": b"eins\nzwei\n"}, "a.en, line 2: the sentence is empty"),
         ({"a.en": b"one\n", "a.de": b"eins\n", "a.fr": b"un\n"}, "two aligned files"),
@@ -116,7 +116,7 @@ def test_offline_fails_in_seconds_with_what_to_do(name, tmp_path, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
-    with pytest.raises(FileNotFoundError, match="(?s)cannot be reached.*Ways forward.*Received"):
+    with pytest.raises(FileNotFoundError, match="(?s)cannot be reached.*Connect to the network.*Received"):
         translation.load(name, data_dir=tmp_path)
 
 
@@ -131,23 +131,23 @@ def test_multi30k_from_a_folder(tmp_path):
     }
 
 
-def test_another_text_than_published_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="train.en should have the checksum"):
+def test_a_file_with_a_wrong_checksum_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="train.en must have the SHA-256 checksum"):
         multi30k_builder.checked("train.en", write(tmp_path / "train.en.gz", "another text"))
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the folder ../shared/data with the real sentences is missing")
-def test_the_real_ones():
+def test_multi30k_and_tatoeba_themselves():
     data = translation.load("multi30k", "en-de", DATA)
     assert [len(split) for split in data.splits.values()] == [29000, 1014, 1000]
     for name in multi30k_builder.SHA256:
         assert multi30k_builder.checked(name, DATA / "multi30k" / f"{name}.gz")
     tatoeba = translation.load("spa-eng", None, DATA / "translation-extra")
-    assert sum(map(len, tatoeba.splits.values())) == 118964 and tatoeba.shared == 0
+    assert sum(map(len, tatoeba.splits.values())) == 118964 and tatoeba.duplicates == 0
 
 
 class Pairs(tfds.core.GeneratorBasedBuilder):
-    """A translation set of TFDS that has not all three parts, as para_crawl and wmt19_translate."""
+    """A translation data set of TFDS that lacks some of the three splits, like para_crawl and wmt19_translate."""
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in ("de_en", "with_validation", "test_alone")]
@@ -167,21 +167,22 @@ class Pairs(tfds.core.GeneratorBasedBuilder):
 
 
 @pytest.mark.parametrize("config, sizes", [("de_en", (48, 6, 6)), ("with_validation", (54, 9, 6))])
-def test_a_set_of_tfds_in_its_folder_is_divided_where_it_has_to_be(tmp_path, config, sizes):
+def test_missing_splits_of_a_tfds_data_set_are_taken_from_training(tmp_path, config, sizes):
     Pairs(data_dir=tmp_path, config=config).download_and_prepare()
     data = translation.load(f"pairs/{config}", "en-de", tmp_path)
     assert [*zip(data.splits, map(len, data.splits.values()))] == [*zip(translation.SIZES, sizes)]
     assert data.splits["test"]["source"][0].startswith("sentence")
-    again = data.splits["validation"]["source"].isin(data.splits["train"]["source"]).sum()
-    assert data.shared == 0 and again == (9 if config == "with_validation" else 0)  # this set's own part repeats itself
+    repeated = data.splits["validation"]["source"].isin(data.splits["train"]["source"]).sum()
+    # the validation split of this data set repeats training sentences
+    assert data.duplicates == 0 and repeated == (9 if config == "with_validation" else 0)
 
 
-def test_a_set_of_tfds_without_a_training_part_is_refused(tmp_path):
+def test_a_tfds_data_set_without_a_training_split_is_refused(tmp_path):
     Pairs(data_dir=tmp_path, config="test_alone").download_and_prepare()
     with pytest.raises(ValueError, match="pairs has no training split. Received: .'test'.$"):
         translation.load("pairs/test_alone", "en-de", tmp_path)
 
 
-def test_at_most_a_thousand_sentences_are_kept_from_training(tmp_path):
+def test_at_most_a_thousand_sentences_are_moved_to_each_missing_split(tmp_path):
     path = write(tmp_path / "own.tsv", "".join(f"a {i}\tb {i}\n" for i in range(12_000)))
     assert [len(split) for split in translation.load(path).splits.values()] == [10_000, 1000, 1000]

@@ -102,7 +102,7 @@ def test_a_run_on_characters_is_read(run_recipe):
     )
     assert run_recipe(gates, "--run", "trained", "--timesteps", 120, "--run-dir", "mine") == 0
     labels, traces = traced()
-    assert "".join(labels) == characters.load().parts["test"][:120]
+    assert "".join(labels) == characters.load().splits["test"][:120]
     assert {name.split()[0] for name in traces} == {"memory_1", "memory_2"}
 
 

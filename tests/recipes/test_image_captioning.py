@@ -75,7 +75,7 @@ def test_train_evaluate_predict(run_recipe, few, capsys):
     folder_of_hard_pictures()
     assert run_recipe(recipe, "predict", "hard", "--run", "mine", "--beam", 2) == 0
     said = capsys.readouterr().out
-    assert "skipped: cut.jpg is damaged" in said and "skipped: text.jpg is no picture" in said
+    assert "skipped: cut.jpg is damaged" in said and "skipped: text.jpg is not a picture" in said
     names = "clear.png", "deep.png", "grey.png", "whole.jpg"
     assert all(f"\n{name}\n" in f"\n{said}" for name in names) and said.count("%") == 8
     for name in ("predicted", *(f"attention-{Path(name).stem}" for name in names)):
@@ -148,7 +148,7 @@ def test_a_damaged_picture_of_ones_own_is_refused_or_skipped(run_recipe, capsys)
     "arguments, message",
     [
         (["--data", "missing"], "There is no such file or folder"),
-        (["--data", "flickr8k", "--data-dir", "."], "Flickr8k is not here"),
+        (["--data", "flickr8k", "--data-dir", "."], "Flickr8k was not found"),
         (["--enters", "later"], "same-vector"),
         (["--encoder", "Net"], "cnn"),
         (["--encoder", "MobileNetV2", "--weights", "none.h5", *SMALL], "none.h5"),

@@ -73,7 +73,7 @@ def test_a_review_without_a_word_does_no_harm(run_recipe, capsys):
     "arguments, message",
     [
         (["--data", "no_label.csv"], "there is no column label. Received: text, stars"),
-        (["--data", "nothing"], "no set of this name"),
+        (["--data", "nothing"], "no data set of this name"),
         (["predict", "text"], "No finished run"),
         (["predict", "--run", "nowhere", "text"], "holds no run"),
         (["--pretrained", "nowhere"], "holds no run"),

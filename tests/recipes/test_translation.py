@@ -178,7 +178,7 @@ def test_a_vocabulary_too_small_for_the_text_is_one_line_with_the_least_that_is_
     "arguments, message",
     [
         (["--data", "missing.tsv"], "There is no such file"),
-        (["--data", "one.tsv"], "line 1: expected two sentences and a tab between"),
+        (["--data", "one.tsv"], "line 1: expected two sentences separated by a tab"),
         (["--data", "short.en,long.de"], "not aligned"),
         (["--direction", "en-xx"], "must be en-fr or fr-en"),
         (["--attention", "some"], 'Choose from: "none", "additive", "multiplicative"'),
