@@ -29,9 +29,6 @@ class Text:
     alphabet: str
     origin: str
 
-    def numbers(self, text):
-        return numbers(text, self.alphabet)
-
     def described(self):
         """One line on where the text comes from and how long it is."""
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
@@ -42,10 +39,10 @@ class Text:
         return local.checksum({name: pd.DataFrame({"text": [split]}) for name, split in self.splits.items()})
 
 
-def numbers(text, alphabet):
+def ids(text, alphabet):
     """The id of each character, int32, (characters,): its position in the alphabet from 1, or 0 if it is not in it."""
-    ids = {character: i for i, character in enumerate(alphabet, 1)}
-    return np.array([ids.get(character, 0) for character in text], "int32")
+    position = {character: i for i, character in enumerate(alphabet, 1)}
+    return np.array([position.get(character, 0) for character in text], "int32")
 
 
 def load(name_or_path=GENERATED, data_dir=None, seed=0):

@@ -25,8 +25,8 @@ def test_a_file_is_cut_into_consecutive_splits(tmp_path):
 
 
 def test_ids_start_from_one_and_unknown_characters_are_zero():
-    np.testing.assert_array_equal(characters.numbers("cab?a", "abc"), [3, 1, 2, 0, 1])
-    assert characters.numbers("", "abc").shape == (0,)
+    np.testing.assert_array_equal(characters.ids("cab?a", "abc"), [3, 1, 2, 0, 1])
+    assert characters.ids("", "abc").shape == (0,)
 
 
 def test_the_generated_text_follows_from_the_seed_and_closes_quotation_marks_and_brackets():

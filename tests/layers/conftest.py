@@ -1,5 +1,6 @@
 """What the tests of layers share."""
 
+import os
 import pathlib
 import sys
 
@@ -50,13 +51,39 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("container", ["keras.layers.RNN", "layers.RNN"], indirect=True)
 
 
+# What every cell goes through. The other tests run on the cells with a built-in twin, and with EVERY_CELL=1 in the
+# environment on all.
+FOR_EVERY_CELL = {
+    "test_outputs_and_gradients",
+    "test_returned_states_stand_in_the_documented_order",
+    "test_masked_steps_are_skipped",
+    "test_configs_move_both_ways",
+    "test_initial_weights_losses_and_constraints_are_those_of_the_reference",
+    "test_saved_and_loaded_in_a_fresh_process",
+    "test_trained_in_mixed_precision_with_dropout",
+    "test_any_cell_drops_an_input_at_all_timesteps_or_at_none",
+    "test_any_cell_drops_states_in_training_only",
+    "test_fast_path_runs",
+}
+
+
 def pytest_collection_modifyitems(items):
-    """Tests in keras.layers.RNN run on the cells with a built-in twin: the others are compared with themselves there.
-    Activations and biases make no difference to that loop."""
+    """Leave out what says little for its time.
+
+    Cells without a built-in twin are compared with themselves in keras.layers.RNN, and to that loop activations and
+    biases make no difference. One test loads all cells in a fresh process, as the test of each file does for its copy.
+    """
     import cell_cases
 
     def wanted(item):
         given = item.callspec.params if hasattr(item, "callspec") else {}
-        return given.get("container") != "keras.layers.RNN" or given.get("case") in (None, *cell_cases.WITH_TWIN)
+        name, case = getattr(item, "originalname", item.name), given.get("case")
+        if name == "test_saved_and_loaded_in_a_fresh_process" and "case" not in given:
+            return item.path.stem == "test_lstm_cell"
+        if given.get("container") == "keras.layers.RNN":
+            return case in (None, *cell_cases.WITH_TWIN)
+        slow = item.path.stem.startswith("test_cells") and item.path.stem not in ("test_cells_arguments",)
+        without_twin = case in cell_cases.CELLS and case not in cell_cases.WITH_TWIN
+        return not (slow and without_twin and name not in FOR_EVERY_CELL and "EVERY_CELL" not in os.environ)
 
     items[:] = filter(wanted, items)

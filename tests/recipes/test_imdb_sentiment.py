@@ -62,7 +62,7 @@ def test_odd_texts_are_scored_or_skipped(run_recipe, few, eagerly, capsys):
     assert capsys.readouterr().out == "1: contains no word, skipped\n2: contains no word, skipped\n"
 
 
-def test_a_review_without_a_word_does_no_harm(run_recipe, capsys):
+def test_a_review_without_a_word_does_no_harm(run_recipe, eagerly, capsys):
     rows = [f"{word} {i},{label}" for i in range(40) for word, label in (("good", 1), ("bad", 0))]
     Path("own.csv").write_text("\n".join(["text,label", *rows, "<br />,1", "<br /> ,0", " <br />,1"]))
     assert run_recipe(imdb_sentiment, "--data", "own.csv", "--run-dir", "mine", *SMALL) == 0

@@ -84,7 +84,7 @@ def test_predict_prints_the_beam_and_draws_the_attention(trained, run_recipe, ca
 
 def test_predict_reads_lines_until_an_empty_one(trained, run_recipe, capsys, monkeypatch):
     run, _ = trained
-    monkeypatch.setattr(sys, "stdin", io.StringIO("日本語です\n" + "the cat " * 400 + "\n\nnot read\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("日本語です\n" + "the cat " * 40 + "\n\nnot read\n"))
     assert run_recipe(translation, "predict", "--run", run) == 0
     printed = capsys.readouterr().out
     assert "1: 日本語です" in printed and "2: the cat" in printed and "3: " not in printed
@@ -195,7 +195,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, a
     assert not Path("runs").exists()
 
 
-def test_verify_passes(run_recipe, capsys):
+def test_verify_passes(run_recipe, eagerly, capsys):
     assert run_recipe(translation, "verify", "--attention", "none", "--units", 6, "--embedding", 5) == 0
     assert "FAIL" not in capsys.readouterr().out
 

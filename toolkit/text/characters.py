@@ -37,7 +37,7 @@ class Alphabet:
 
     def ids(self, text):
         """The ids of a text's characters, int32, (characters,)."""
-        return characters.numbers(text, self.characters)
+        return characters.ids(text, self.characters)
 
     def text(self, ids):
         """The text of ids from 1 on."""
