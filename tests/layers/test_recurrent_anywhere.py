@@ -155,9 +155,8 @@ def penalty(make, mask):
     return run(tf.constant(X))
 
 
-@pytest.mark.parametrize("mask", [MASK], ids=["masked"])
-def test_gradients_of_gradients(mask):
-    for a, b in zip(penalty(ours, mask), penalty(built_in, mask), strict=True):
+def test_gradients_of_gradients():
+    for a, b in zip(penalty(ours, MASK), penalty(built_in, MASK), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
