@@ -51,7 +51,7 @@ test-backends: $(BACKENDS)/installed
 	    $(BACKENDS)/bin/python -m pytest --noconftest $(addprefix tests/layers/,$(LAYER_TESTS)) || exit 1; \
 	done
 	$(MAKE) $(BACKENDS)/installed-recipes
-	$(BACKENDS)/bin/python -m pytest tests/recipes/on_each_backend.py
+	$(BACKENDS)/bin/python -m pytest --numprocesses 0 tests/recipes/on_each_backend.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -211,7 +211,7 @@ def plot_adding_problem(errors):
     for name, by_lag in errors.items():
         cell, _, variant = name.partition(", ")
         style = {"linestyle": "--", "markerfacecolor": "white"} if variant else {}
-        axis.plot([*by_lag], [*by_lag.values()], "o-", color=plots.CELL_COLORS[cell], label=name, **style)
+        axis.plot([*by_lag], [*by_lag.values()], marker="o", color=plots.CELL_COLORS[cell], label=name, **style)
     axis.axhline(tasks.ADDING_BASELINE, color=plots.BASELINE, linestyle=":", label="the answer 1, always")
     title = "The adding problem, after training"
     axis.set(yscale="log", ylim=(1e-5, 1), xlabel="timesteps", ylabel="mean squared error", title=title)

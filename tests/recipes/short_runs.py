@@ -65,7 +65,7 @@ def train(recipe, arguments, folder):
 def outputs(run):
     """What a run's network makes of random inputs of its own shapes: a list of arrays."""
     model, rng = run.model(), np.random.default_rng(0)
-    vocabulary = min([layer.input_dim for layer in model.layers if hasattr(layer, "input_dim")], default=0)
+    vocabulary = min([layer.input_dim for layer in model.layers if hasattr(layer, "input_dim")], default=50)
     inputs = []
     for tensor in keras.tree.flatten(model.input):
         shape = [2 if i == 0 and size is None else size or 6 for i, size in enumerate(tensor.shape)]
