@@ -35,7 +35,7 @@ from toolkit import cli, runs, training
 from toolkit.cells import CELLS, recurrent
 from toolkit.plots import gates as figures
 from toolkit.runs import Stop
-from toolkit.text.characters import Alphabet
+from toolkit.text.characters import Alphabet, check_length, windows
 from toolkit.text.subwords import START, Subwords
 from toolkit.text.words import Vocabulary, pair_ids, split_words
 
@@ -78,19 +78,6 @@ class Settings:
     """Seed of the weights."""
 
 
-# ------------------------------------------------------------------------------------------------------------ data
-
-
-def windows(ids, batch_size=16, window=200):
-    """Inputs and targets, two arrays of shape (windows, batch_size, window); targets are one character ahead.
-
-    The text is cut into `batch_size` strands: row b of a window continues row b of the window before it.
-    """
-    count = (len(ids) - 1) // (batch_size * window)
-    strands = [part[: batch_size * count * window].reshape(batch_size, count, window) for part in (ids[:-1], ids[1:])]
-    return tuple(part.transpose(1, 0, 2) for part in strands)
-
-
 # --------------------------------------------------------------------------------------------------------- network
 
 
@@ -105,16 +92,6 @@ def build_model(alphabet_size, cell="coupled-lstm", units=128, batch_size=None):
     return keras.Model(ids, keras.layers.Dense(alphabet_size)(h))
 
 
-class ResetStates(keras.callbacks.Callback):
-    """Lets no state pass from the end of a text to its beginning, or from training to validation."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.model.get_layer("memory").reset_state()
-
-    def on_test_begin(self, logs=None):
-        self.model.get_layer("memory").reset_state()
-
-
 # ----------------------------------------------------------------------------------------------------------- train
 
 
@@ -124,7 +101,7 @@ def fit(model, train, validation, run, epochs=12, learning_rate=0.01):
     Gradients go back to the beginning of a window, states are carried over to the next one.
 
     Args:
-        train, validation: inputs and targets, as `windows` returns them.
+        train, validation: inputs and targets, as `toolkit.text.characters.windows` returns them.
         run: a `toolkit.runs.Run`.
 
     Returns the minutes of training.
@@ -134,7 +111,7 @@ def fit(model, train, validation, run, epochs=12, learning_rate=0.01):
     optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     held_out = tf.data.Dataset.from_tensor_slices(validation)
-    return training.fit(model, run, (stream, steps), epochs, held_out, callbacks=[ResetStates()])
+    return training.fit(model, run, (stream, steps), epochs, held_out, callbacks=[training.ResetStates()])
 
 
 def train_network(run, text, s):
@@ -315,6 +292,7 @@ def run(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = Non
         if s.text is not None and len(s.text) < 2:
             raise Stop(f"The text must have two timesteps or more. Received: {s.text!r}")
         text = characters.load()
+        check_length(text, s.batch_size, s.window)
         folder = trained = runs.open_run(RECIPE, s, text.checksum(), run_dir, resume)
         metrics["minutes"] = train_network(folder, text, s)
         traces, labels, series = read(trained, s.text, s.timesteps)

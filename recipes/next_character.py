@@ -26,7 +26,7 @@ from toolkit import cli, runs, training, verification
 from toolkit.baselines.characters import BASELINES
 from toolkit.cells import recurrent
 from toolkit.plots import letters
-from toolkit.text.characters import Alphabet
+from toolkit.text.characters import Alphabet, check_length, windows
 
 import click
 import keras
@@ -79,27 +79,6 @@ def load_data(data=characters.GENERATED, data_dir=None):
         return characters.load(data, data_dir)
 
 
-def check_length(text, batch_size, window):
-    """Raises Stop if the training or validation split has less than one window for every strand."""
-    needed = batch_size * window + 1
-    for name in ("train", "validation"):
-        if len(text.splits[name]) < needed:
-            raise runs.Stop(
-                f"{batch_size} strands of {window} characters need {needed:,}: choose a smaller --batch-size or "
-                f"--window. Received: a {name} split of {len(text.splits[name]):,} characters"
-            )
-
-
-def windows(ids, batch_size, window):
-    """Inputs and targets, two arrays of shape (windows, batch_size, window); targets are one character ahead.
-
-    Row b of a window continues row b of the window before it.
-    """
-    count = (len(ids) - 1) // (batch_size * window)
-    strands = [part[: batch_size * count * window].reshape(batch_size, count, window) for part in (ids[:-1], ids[1:])]
-    return tuple(part.transpose(1, 0, 2) for part in strands)
-
-
 # --------------------------------------------------------------------------------------------------------- network
 
 
@@ -117,23 +96,6 @@ def build_model(alphabet_size, cell="lstm", units=128, layers=1, dropout=0.0, se
     return keras.Model(ids, keras.layers.Dense(alphabet_size)(x))
 
 
-def reset_states(model):
-    """Forget all that was read: the next call of a stateful network starts from zero states."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.RNN):
-            layer.reset_state()
-
-
-class ResetStates(keras.callbacks.Callback):
-    """Lets no state pass from the end of a text to its beginning, or from training to validation."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        reset_states(self.model)
-
-    def on_test_begin(self, logs=None):
-        reset_states(self.model)
-
-
 # ----------------------------------------------------------------------------------------------------------- train
 
 
@@ -141,7 +103,7 @@ def fit(model, train, validation, run, epochs=5, learning_rate=0.01):
     """Compile and train a stateful model; it ends with the weights of the epoch with the smallest validation loss.
 
     Args:
-        train, validation: inputs and targets, as `windows` returns them.
+        train, validation: inputs and targets, as `toolkit.text.characters.windows` returns them.
         run: a `toolkit.runs.Run`.
 
     Returns the minutes of training.
@@ -152,7 +114,7 @@ def fit(model, train, validation, run, epochs=5, learning_rate=0.01):
         optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
         model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     held_out = tf.data.Dataset.from_tensor_slices(validation)
-    return training.fit(model, run, (stream, steps), epochs, held_out, callbacks=[ResetStates()])
+    return training.fit(model, run, (stream, steps), epochs, held_out, callbacks=[training.ResetStates()])
 
 
 @app.command
@@ -222,7 +184,7 @@ def bits_per_character(model, ids, window=500):
         ids: (characters,).
         window: characters in one call; it does not change the result.
     """
-    reset_states(model)
+    training.reset_states(model)
     cross_entropy = 0.0
     for start in range(0, len(ids) - 1, window):
         targets = ids[start + 1 : start + 1 + window]
@@ -277,7 +239,7 @@ def draw(probabilities, rng, temperature=1.0, top_k=None):
 
 def continuation(model, alphabet, start, length, temperature=1.0, top_k=None, seed=0):
     """`start`, and so many characters that the network draws after it."""
-    reset_states(model)
+    training.reset_states(model)
     rng, ids = np.random.default_rng(seed), []
     probabilities = next_probabilities(model, alphabet.ids(start or "\n"))
     for _ in range(length):
@@ -321,7 +283,7 @@ def keys():
 def type_along(*, run: cli.FinishedRun = None):
     """Show, after every key that you press, which characters the network expects next. Ctrl-D or Ctrl-C ends."""
     _, _, alphabet, model = open_finished(run)
-    reset_states(model)
+    training.reset_states(model)
     visible = lambda character: VISIBLE.get(character, character)
     for key in keys():
         probabilities = next_probabilities(model, alphabet.ids(key))[1:]

@@ -166,6 +166,23 @@ def _variables(model):
     return [*model.variables, *model.optimizer.variables]
 
 
+def reset_states(model):
+    """Forget all that was read: the next call of a stateful network starts from zero states."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.RNN):
+            layer.reset_state()
+
+
+class ResetStates(keras.callbacks.Callback):
+    """Lets no state pass from the end of a text to its beginning, or from training to validation."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        reset_states(self.model)
+
+    def on_test_begin(self, logs=None):
+        reset_states(self.model)
+
+
 def plot_history(run, phase=""):
     """Draw learning curves of every column of history.csv, training beside validation."""
     history = pd.read_csv(run / f"{phase}history.csv").set_index("epoch")

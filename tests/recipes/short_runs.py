@@ -33,7 +33,7 @@ RUNS = {
     "sequence_length": "train --cells gru --lengths 4,6 --delays 3 --epochs 1 --recall-epochs 1 --parameters 200",
     "video_direction": "run --frames 3 --films 20 --epochs 1",
     "stock_prices": f"train {SMALL} --units 3 --window 10 --target volatility --start 2014-01-01",
-    "gates": "run --epochs 1 --units 4 --window 400 --batch-size 64 --timesteps 40",
+    "gates": "run --epochs 1 --units 4 --window 100 --batch-size 64 --timesteps 40",
     "next_character": "train --epochs 1 --batch-size 64 --units 8 --window 64",
     "imdb_sentiment": f"train {SMALL} --units 3 --embedding 4 --bigrams 30",
     "star_rating": f"train {SMALL} --units 3 --embedding 4",

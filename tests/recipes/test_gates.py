@@ -163,3 +163,9 @@ def test_a_run_on_prices_reads_its_test_split(run_recipe, capsys):
     np.testing.assert_allclose(h, state.predict(days[None], verbose=0)[0], atol=1e-6)
     assert tracked() == {*data.features, "mean log_range of 20 days"}
     assert Path("mine/trackers.png").stat().st_size > 20_000
+
+
+def test_a_text_too_short_for_the_windows_is_refused_in_one_line(run_recipe, capsys):
+    assert run_recipe(gates, "--batch-size", 64, "--window", 4000) == 2
+    assert "64 strands of 4000 characters need 256,001" in capsys.readouterr().err
+    assert not Path("runs").exists()

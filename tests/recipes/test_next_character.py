@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toolkit import training
 from toolkit.runs import Run, Stop
+from toolkit.text.characters import windows
 
 import keras
 import numpy as np
@@ -119,14 +120,6 @@ def test_verify_passes(run_recipe, capsys):
     assert "FAIL" not in capsys.readouterr().out
 
 
-def test_windows_continue_each_other():
-    inputs, targets = next_character.windows(np.arange(1, 50), 3, 4)
-    assert inputs.shape == targets.shape == (4, 3, 4)
-    np.testing.assert_array_equal(targets, inputs + 1)
-    np.testing.assert_array_equal(inputs[1:, :, 0], inputs[:-1, :, -1] + 1)  # each strand continues where it stopped
-    assert len({*inputs.ravel()}) == 48
-
-
 def random_model(batch_size):
     model, rng = next_character.build_model(10, "gru", units=6, batch_size=batch_size), np.random.default_rng(1)
     for variable in model.trainable_variables:
@@ -146,9 +139,9 @@ def test_bits_are_those_of_one_long_call(window):
 def test_states_are_reset_at_the_start_of_each_epoch_and_validation():
     """Without any training, every pass over the text has the same loss."""
     model, ids = random_model(2), np.random.default_rng(2).integers(0, 10, 81)
-    data = tf.data.Dataset.from_tensor_slices(next_character.windows(ids, 2, 8))
+    data = tf.data.Dataset.from_tensor_slices(windows(ids, 2, 8))
     model.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    history = model.fit(data, epochs=2, validation_data=data, callbacks=[next_character.ResetStates()], verbose=0)
+    history = model.fit(data, epochs=2, validation_data=data, callbacks=[training.ResetStates()], verbose=0)
     first, second = history.history["loss"]
     assert first == second == pytest.approx(history.history["val_loss"][0], rel=1e-6)
     unreset = model.fit(data, epochs=2, verbose=0).history["loss"]

@@ -1,8 +1,8 @@
-"""Characters of a text as ids, and the alphabet of a run."""
+"""Characters of a text as ids, the alphabet of a run, and windows of a text for stateful networks."""
 
 import json
 
-from toolkit.runs import user_errors
+from toolkit.runs import Stop, user_errors
 
 from datasets import characters
 
@@ -42,3 +42,24 @@ class Alphabet:
     def text(self, ids):
         """The text of ids from 1 on."""
         return "".join(self.characters[i - 1] for i in ids)
+
+
+def check_length(text, batch_size, window):
+    """Raises Stop if the training or validation split has less than one window for every strand."""
+    needed = batch_size * window + 1
+    for name in ("train", "validation"):
+        if len(text.splits[name]) < needed:
+            raise Stop(
+                f"{batch_size} strands of {window} characters need {needed:,}: choose a smaller --batch-size or "
+                f"--window. Received: a {name} split of {len(text.splits[name]):,} characters"
+            )
+
+
+def windows(ids, batch_size, window):
+    """Inputs and targets, two arrays of shape (windows, batch_size, window); targets are one character ahead.
+
+    Row b of a window continues row b of the window before it.
+    """
+    count = (len(ids) - 1) // (batch_size * window)
+    strands = [part[: batch_size * count * window].reshape(batch_size, count, window) for part in (ids[:-1], ids[1:])]
+    return tuple(part.transpose(1, 0, 2) for part in strands)

@@ -1,8 +1,9 @@
 """Characters as ids, and the alphabet in a run's folder."""
 
 from toolkit.runs import Run, Stop
-from toolkit.text.characters import Alphabet
+from toolkit.text.characters import Alphabet, windows
 
+import numpy as np
 import pytest
 
 
@@ -26,3 +27,11 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path, content):
         (tmp_path / "alphabet.json").write_text(content)
     with pytest.raises(Stop):
         Alphabet.load(Run(tmp_path))
+
+
+def test_windows_continue_each_other():
+    inputs, targets = windows(np.arange(1, 50), 3, 4)
+    assert inputs.shape == targets.shape == (4, 3, 4)
+    np.testing.assert_array_equal(targets, inputs + 1)
+    np.testing.assert_array_equal(inputs[1:, :, 0], inputs[:-1, :, -1] + 1)  # each strand continues where it stopped
+    assert len({*inputs.ravel()}) == 48
