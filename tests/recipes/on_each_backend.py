@@ -20,8 +20,9 @@ WITHOUT_NETWORK = {"unrolled", "feedforward_or_recurrent", "gradient_flow", "rel
 def start(backend, folder, *other):
     """Start the short runs on a backend; its standard error goes to a file."""
     command = [sys.executable, str(SCRIPT), str(folder), *map(str, other)]
+    quicker = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # JAX spends most of its time on compiling
     with open(folder / "errors.txt", "w") as errors:
-        return subprocess.Popen(command, env=os.environ | {"KERAS_BACKEND": backend}, stderr=errors)
+        return subprocess.Popen(command, env=os.environ | quicker | {"KERAS_BACKEND": backend}, stderr=errors)
 
 
 def outcome_of(process, folder):
