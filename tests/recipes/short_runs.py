@@ -22,7 +22,7 @@ from toolkit.runs import Run
 import keras
 import numpy as np
 
-from datasets import captions, reviews, translation
+from datasets import captions, characters, reviews, translation
 from recipes import gradient_flow, relatives, video_direction
 
 SMALL = "--epochs 1 --batch-size 32"
@@ -34,8 +34,8 @@ RUNS = {
     "sequence_length": "train --cells gru --lengths 4,6 --delays 3 --epochs 1 --recall-epochs 1 --parameters 200",
     "video_direction": "run --frames 3 --films 20 --epochs 1",
     "stock_prices": f"train {SMALL} --units 3 --window 10 --target volatility --start 2014-01-01",
-    "gates": "run --epochs 1 --units 4 --window 100 --batch-size 64 --timesteps 40",
-    "next_character": "train --epochs 1 --batch-size 64 --units 8 --window 64",
+    "gates": "run --epochs 1 --units 4 --window 32 --batch-size 16 --timesteps 40",
+    "next_character": "train --epochs 1 --batch-size 16 --units 8 --window 32",
     "imdb_sentiment": f"train {SMALL} --units 3 --embedding 4 --bigrams 30",
     "star_rating": f"train {SMALL} --units 3 --embedding 4",
     "review_language_model": f"train --data phrases {SMALL} --units 3 --embedding 4 --sampled 9",
@@ -49,6 +49,7 @@ def make_short():
     reviews.SIZES = {"train": 96, "validation": 60, "test": 60}
     translation.SIZES = {"train": 96, "validation": 32, "test": 32}
     captions.SIZES = {"train": 48, "validation": 12, "test": 12}
+    characters.SIZE = 20_000
     gradient_flow.RADII = gradient_flow.RADII[:2]
     relatives.CELLS = {"minimal": relatives.CELLS["minimal"]}
     video_direction.PICTURES = 64
