@@ -28,7 +28,6 @@ from cyclopts import Parameter
 from benchmarks import record, script, summaries
 
 ROWS = Path(__file__).parent / "published"
-DECIDED_BY_PRETRAINED = "cell", "vocabulary", "embedding", "units"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +91,7 @@ def train(row, chapter, trainings):
     """Train what is not finished yet. Raises Stop, before any training, where a finished run has other settings."""
     for run, settings in trainings:
         if run.finished:
-            decided = DECIDED_BY_PRETRAINED if getattr(settings, "pretrained", None) else ()
+            decided = chapter.TAKEN_OVER if getattr(settings, "pretrained", None) else ()
             run.check_settings(settings, besides=("data_dir", *decided))
     command = chapter.train if hasattr(chapter, "train") else chapter.run
     for run, settings in trainings:

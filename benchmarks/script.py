@@ -3,19 +3,14 @@
 import sys
 from pathlib import Path
 
-from toolkit.runs import Stop
+from toolkit import cli
 
 import cyclopts
 
 
 def main(command, doc):
     """Run a script's only command; `doc` is the text of --help. Errors are one line and status 2."""
-    plain = {"help_format": "plaintext", "help_formatter": "plain", "version_flags": []}
-    app = cyclopts.App(name=Path(sys.argv[0]).name, help=doc, **plain)
+    app = cyclopts.App(name=Path(sys.argv[0]).name, help=doc, **cli.PLAIN)
     app.default(command)
-    try:
+    with cli.exit_status():
         app(sys.argv[1:], exit_on_error=False, print_error=False)
-    except (cyclopts.CycloptsError, Stop) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    sys.exit(0)

@@ -111,16 +111,16 @@ def grid(row, chapter, settings, runs):
     keys = [*row.grid, *(["seed"] if row.seeds > 1 else [])]
     table = [{key: run.config["settings"][key] for key in keys} | run.metrics() for run in runs]
     if row.recipe == "translation":
+        s = settings
+        language = chapter.load_data(s.data, s.direction, s.data_dir, s.split_seed).languages[1]
         for record, run in zip(table, runs):
-            record["by_length"] = bleu_by_length(chapter, settings, run)
+            record["by_length"] = bleu_by_length(run, language)
     minutes = [sum(record["minutes"] for record in table[seed :: row.seeds]) for seed in range(row.seeds)]
     return {"by_seed": [(s, m, {}) for s, m in enumerate(minutes)], "settings": row.settings, "table": table}
 
 
-def bleu_by_length(chapter, settings, run):
-    """BLEU of a run's translations of the test split by the length of the source sentence."""
-    s = settings
-    language = chapter.load_data(s.data, s.direction, s.data_dir, s.split_seed).languages[1]
+def bleu_by_length(run, language):
+    """BLEU of a run's translations of the test split, into `language`, by the length of the source sentence."""
     table = pd.read_csv(run / "translations-test.tsv", sep="\t", keep_default_na=False)
     bands = by_length(table["source"], table["translation"], table["target"], language)
     return bands.round(2).to_dict("index")

@@ -37,7 +37,7 @@ from toolkit.plots import gates as figures
 from toolkit.runs import Stop
 from toolkit.text.characters import Alphabet, check_length, windows
 from toolkit.text.subwords import START, Subwords
-from toolkit.text.words import Vocabulary, pair_ids, split_words
+from toolkit.text.words import Vocabulary, columns, split_words
 
 import keras
 import numpy as np
@@ -166,9 +166,8 @@ def read_own_characters(run, s, text, timesteps):
 
 
 def read_review(run, s, text, timesteps):
-    ids = Vocabulary.load(run).ids(needed(text), s.words)
-    words = split_words(text)[-len(ids) :]
-    inputs = [ids[None], pair_ids(ids, s.bigrams)[None]] if s.bigrams else ids[None]
+    inputs = [rows[0][None] for rows in columns(Vocabulary.load(run), [needed(text)], s.words, s.bigrams)]
+    words = split_words(text)[-inputs[0].shape[1] :]
     return inputs, words, series_at_ends([f" {word}" for word in words])
 
 

@@ -26,7 +26,7 @@ from toolkit import batches, cli, runs, training, verification
 from toolkit.baselines.reviews import BASELINES
 from toolkit.cells import recurrent
 from toolkit.plots import word_scores
-from toolkit.text.words import Vocabulary, pair_ids
+from toolkit.text.words import Vocabulary, columns
 
 import keras
 import numpy as np
@@ -36,6 +36,7 @@ from datasets import reviews
 from layers import Embedding, MaskedMaxPooling1D
 
 RECIPE = "imdb_sentiment"
+TAKEN_OVER = "cell", "vocabulary", "embedding", "units"  # settings that a pretrained run decides
 app = cli.app(RECIPE, __doc__)
 
 
@@ -79,12 +80,6 @@ def load_data(data=reviews.GENERATED, data_dir=None, split_seed=0):
     """Reviews with splits "train", "validation" and "test", tables with the columns text and label (0 or 1)."""
     with runs.user_errors():
         return reviews.load(data, data_dir, split_seed)
-
-
-def columns(vocabulary, texts, words=400, bigrams=0):
-    """The network's inputs: lists of int32 arrays, one a text; word ids and, with `bigrams`, ids of pairs of words."""
-    ids = [vocabulary.ids(text, words) for text in texts]
-    return [ids, [pair_ids(row, bigrams) for row in ids]] if bigrams else [ids]
 
 
 # --------------------------------------------------------------------------------------------------------- network
@@ -140,8 +135,7 @@ def train(
     s = settings
     start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
     if start:
-        taken_over = "cell", "vocabulary", "embedding", "units"
-        s = replace(s, **{name: start.config["settings"][name] for name in taken_over})
+        s = replace(s, **{name: start.config["settings"][name] for name in TAKEN_OVER})
     data = load_data(s.data, s.data_dir, s.split_seed)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):

@@ -31,7 +31,7 @@ from toolkit import batches, cli, runs, training, verification
 from toolkit.baselines.reviews import STAR_BASELINES
 from toolkit.cells import recurrent
 from toolkit.plots import word_scores
-from toolkit.text.words import Vocabulary, pair_ids
+from toolkit.text.words import Vocabulary, columns
 
 import keras
 import numpy as np
@@ -44,6 +44,7 @@ from layers import Embedding, MaskedMaxPooling1D, ProportionalOdds
 
 RECIPE = "star_rating"
 RATINGS = "ratings.json"  # in a run's folder, the ratings in ascending order
+TAKEN_OVER = "cell", "vocabulary", "embedding", "units"  # settings that a pretrained run decides
 app = cli.app(RECIPE, __doc__)
 
 
@@ -107,12 +108,6 @@ def ratings_of(data):
     return ratings
 
 
-def columns(vocabulary, texts, words=400, bigrams=0):
-    """The network's inputs: lists of int32 arrays, one a text; word ids and, with `bigrams`, ids of pairs of words."""
-    ids = [vocabulary.ids(text, words) for text in texts]
-    return [ids, [pair_ids(row, bigrams) for row in ids]] if bigrams else [ids]
-
-
 def exceeds(stars, ratings):
     """The network's targets, float32 (reviews, ratings - 1): 1 for every rating below a review's stars, else 0."""
     return (np.asarray(stars)[:, None] > ratings[:-1]).astype("float32")
@@ -171,8 +166,7 @@ def train(
     s = settings
     start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
     if start:
-        taken_over = "cell", "vocabulary", "embedding", "units"
-        s = replace(s, **{name: start.config["settings"][name] for name in taken_over})
+        s = replace(s, **{name: start.config["settings"][name] for name in TAKEN_OVER})
     data = load_data(s.data, s.data_dir, s.split_seed)
     ratings = ratings_of(data)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)

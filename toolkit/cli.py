@@ -1,5 +1,6 @@
 """The command line of a chapter, made from its settings by cyclopts, and errors in one line."""
 
+import contextlib
 import json
 import sys
 import tomllib
@@ -17,6 +18,7 @@ from cyclopts.validators import Number
 
 T = TypeVar("T")
 RUN = cyclopts.Group("The run", sort_key=1)
+PLAIN = {"help_format": "plaintext", "help_formatter": "plain", "version_flags": []}  # arguments of cyclopts.App
 
 # Types of settings: a field's type gives its bounds, its docstring the flag's help.
 Flags = Annotated[T, Parameter(name="*")]  # of a dataclass: a flag for each field
@@ -36,13 +38,17 @@ def at_least(least, most=None):
     return Parameter(validator=Number(gte=least, lte=most))
 
 
-def comma_separated(kind):
-    """The type of a list that is written with commas on the command line: `comma_separated(int)` for 10,20,50."""
+def comma_separated(kind, convert):
+    """The type of a setting that is a list of `kind`, written with commas on the command line.
 
-    def convert(_, tokens):
-        return [kind(part.strip()) for token in tokens for part in token.value.split(",") if part.strip()]
+    Args:
+        convert: a function from the parts between the commas, texts, to the list; its ValueError is the user's error.
+    """
 
-    return Annotated[list[kind], Parameter(converter=convert, n_tokens=1, negative=())]
+    def split(_, tokens):
+        return convert([part.strip() for token in tokens for part in token.value.split(",")])
+
+    return Annotated[list[kind], Parameter(converter=split, n_tokens=1, negative=())]
 
 
 @dataclass(kw_only=True)
@@ -76,9 +82,8 @@ TextFile = Annotated[Path | None, Parameter(help="A text file with one example o
 
 def app(recipe, doc):
     """A chapter's command line. `main` prints the module's docstring, as it stands, above the commands."""
-    plain = {"help_format": "plaintext", "help_formatter": "plain", "version_flags": []}
     last_counts = Parameter(allow_repeating=True)  # of a flag that is repeated, as other command lines have it
-    app = cyclopts.App(name=f"{recipe}.py", help=doc, default_parameter=last_counts, **plain)
+    app = cyclopts.App(name=f"{recipe}.py", help=doc, default_parameter=last_counts, **PLAIN)
 
     @app.meta.default
     def with_settings(
@@ -102,8 +107,15 @@ def main(app):
         app.help = ""  # cyclopts would wrap the lines of equations
     elif not arguments or arguments[0].startswith("-"):
         arguments = [next(name for name in app if not name.startswith("-")), *arguments]
-    try:
+    with exit_status():
         app.meta(arguments, exit_on_error=False, print_error=False)
+
+
+@contextlib.contextmanager
+def exit_status():
+    """Around a command: ends the program, with status 2 and one line on standard error where the user made an error."""
+    try:
+        yield
     except (cyclopts.CycloptsError, Stop) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -123,16 +135,16 @@ def _unfinished(recipe, arguments):
 
 
 def _settings_file(path):
-    kinds = {".json": config.Json, ".toml": config.Toml}
-    if path.suffix not in kinds or not path.is_file():
+    readers = {".json": json, ".toml": tomllib}
+    if path.suffix not in readers or not path.is_file():
         raise Stop(f"--config needs a .json or .toml file with settings. Received: {path}")
     try:
-        parsed = {".json": json, ".toml": tomllib}[path.suffix].loads(path.read_text(encoding="utf-8"))
+        parsed = readers[path.suffix].loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise Stop(f"{path} cannot be read as {path.suffix[1:].upper()}: {error}") from error
     if not isinstance(parsed, dict) or not isinstance(parsed.get("settings"), dict):
         raise Stop(f"{path} must hold the settings under the key settings. Received: {str(parsed)[:60]}")
-    return kinds[path.suffix](path, root_keys=("settings",), use_commands_as_keys=False)
+    return config.Dict(parsed, root_keys=("settings",), use_commands_as_keys=False, source=str(path))
 
 
 def read_examples(what, text, file):

@@ -1,11 +1,9 @@
 """Comparisons: many short trainings, each a row of the run's runs.csv."""
 
-from typing import Annotated
-
+from toolkit.cli import comma_separated
 from toolkit.runs import replacing, user_errors
 
 import pandas as pd
-from cyclopts import Parameter
 
 FILE = "runs.csv"
 
@@ -13,17 +11,16 @@ FILE = "runs.csv"
 def some_of(names):
     """The type of a setting that lists some of these names, on the command line with commas between."""
 
-    def split(_, tokens):
-        parts = [part.strip() for token in tokens for part in token.value.split(",")]
+    def known(parts):
         if unknown := [part for part in parts if part not in names]:
             raise ValueError(f"choose from {', '.join(names)}. Received: {', '.join(unknown)}")
         return list(dict.fromkeys(parts))
 
-    return Annotated[list[str], Parameter(converter=split, n_tokens=1, negative=())]
+    return comma_separated(str, known)
 
 
-def _ascending(_, tokens):
-    parts = [part.strip() for token in tokens for part in token.value.split(",") if part.strip()]
+def _ascending(parts):
+    parts = [part for part in parts if part]
     if not all(part.isdecimal() and int(part) >= 2 for part in parts):
         received = ", ".join(parts)
         raise ValueError(f"lengths are whole numbers from 2 on, with commas between: 10,20,50. Received: {received}")
@@ -31,7 +28,7 @@ def _ascending(_, tokens):
 
 
 # A setting that lists lengths of sequences, sorted; on the command line with commas between
-Lengths = Annotated[list[int], Parameter(converter=_ascending, n_tokens=1, negative=())]
+Lengths = comma_separated(int, _ascending)
 
 
 def table(run):

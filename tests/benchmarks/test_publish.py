@@ -35,7 +35,7 @@ def tens(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     tens = types.ModuleType("recipes.tens")
-    tens.Settings, tens.trained, tens.stop_at = Settings, [], None
+    tens.Settings, tens.TAKEN_OVER, tens.trained, tens.stop_at = Settings, ("cell",), [], None
 
     def train(settings, *, run_dir, resume):
         run = runs.open_run("tens", settings, "data", run_dir, resume)

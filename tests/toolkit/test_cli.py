@@ -25,7 +25,9 @@ class Settings(cli.Settings):
     """Share of the states that is dropped."""
     cell: cli.Cell = "lstm"
     """Recurrent cell."""
-    lengths: cli.comma_separated(int) = field(default_factory=lambda: [10, 20])
+    lengths: cli.comma_separated(int, lambda parts: [int(part) for part in parts]) = field(
+        default_factory=lambda: [10, 20]
+    )
     """Lengths of the sequences."""
     shuffle: cli.Switch = False
     """Shuffle the examples."""
@@ -154,6 +156,7 @@ def test_resume_alone_takes_the_newest_unfinished_run(command):
 def test_help_shows_the_docstring_as_it_stands_and_every_flag(command):
     code, said, _ = command("--help")
     assert code == 0 and said.startswith(DOC) and "train: Train; the default command." in said
+    assert said.count("Writes poems.") == 1
     code, said, _ = command("train", "--help")
     for shown in (
         "--units INT: Units of the recurrent layer. [default: 64]",

@@ -63,3 +63,9 @@ def pair_ids(ids, count):
     ids = np.asarray(ids, "int64")
     pairs = ids * 2**32 + np.pad(ids[:-1], [(1, 0)])
     return tf.strings.to_hash_bucket_fast(tf.strings.as_string(pairs), count).numpy().astype("int32") + 1
+
+
+def columns(vocabulary, texts, words=400, bigrams=0):
+    """The network's inputs: lists of int32 arrays, one a text; word ids and, with `bigrams`, ids of pairs of words."""
+    ids = [vocabulary.ids(text, words) for text in texts]
+    return [ids, [pair_ids(row, bigrams) for row in ids]] if bigrams else [ids]
