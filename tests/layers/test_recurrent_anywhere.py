@@ -1,5 +1,9 @@
 """layers.RNN gives the built-in layers' outputs and gradients wherever in a TensorFlow graph it stands."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -238,6 +242,31 @@ def test_a_size_is_compiled_once_it_has_run_long_enough(monkeypatch):
     layers.recurrent.restore_usage(twin, arrays)
     tf.function(lambda x: twin(x), autograph=False, input_signature=[tf.TensorSpec((None, None, UNITS))])(X)
     assert ran[-1] is True
+
+
+def test_lengths_that_are_padded_to_one_size_share_a_compiled_loop(tmp_path):
+    """What XLA takes for a constant it compiles anew for every value: the number of timesteps must be none."""
+    program = """if True:
+        import sys, numpy, keras, layers
+        from layers import recurrent_tensorflow
+        recurrent_tensorflow.COMPILE_AFTER = 0
+        inputs = keras.Input((None, 3))
+        x = layers.RNN(layers.LSTMCell(2), return_sequences=True)(keras.layers.Masking()(inputs))
+        model = keras.Model(inputs, x)
+        model.compile("sgd", "mse")
+        for length in map(int, sys.argv[1:]):
+            model.train_on_batch(numpy.ones((2, length, 3), "float32"), numpy.ones((2, length, 2), "float32"))
+    """
+
+    def compiled(*lengths):
+        folder = tmp_path / "-".join(lengths)
+        flags = {"XLA_FLAGS": f"--xla_dump_to={folder} --xla_dump_hlo_as_text=true"}
+        subprocess.run([sys.executable, "-c", program, *lengths], env=os.environ | flags, check=True)
+        return len([*folder.glob("*before_optimizations.txt")])
+
+    once = compiled("16")
+    assert once > 0
+    assert compiled("16", "13", "14", "15") == once
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5, 9, 17, 21])
