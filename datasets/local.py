@@ -1,11 +1,42 @@
 """Local files, seeded splits and checksums, for every family of data."""
 
+import codecs
+import dataclasses
 import gzip
 import hashlib
 import pathlib
+import zipfile
 import zlib
 
+import charset_normalizer
 import pandas as pd
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # of two that begin alike, the longer comes first
+LARGEST = 4 << 30  # bytes; what a small archive may unpack to
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What the user says about a file; what is None is found out.
+
+    Attributes:
+        separator: a key of SEPARATORS.
+        encoding: a Python codec, such as "cp1252".
+        columns: the names of all columns, of a file without a header.
+        skip_bad_rows: whether rows that cannot be used are left out and counted, instead of the file refused.
+    """
+
+    separator: str | None = None
+    encoding: str | None = None
+    columns: tuple | None = None
+    skip_bad_rows: bool = False
 
 
 def resolve(name, folder):
@@ -15,19 +46,83 @@ def resolve(name, folder):
 
 
 def content(path):
-    """The bytes of a file, plain or gzipped (.gz). Raises ValueError if a .gz file is damaged or not gzipped."""
+    """The bytes of a file: plain, gzipped or alone in a zip archive, which its first bytes tell.
+
+    Raises ValueError if it is no regular file, if an archive is damaged or holds several files, or if it is too large.
+    """
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file" if path.exists() else "nothing there"
+        raise ValueError(f"A file is needed. Received: {path}, {kind}")
     try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            return file.read()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or not a gzip file ({error})") from error
+        with open(path, "rb") as file:
+            start = file.read(4)
+            file.seek(0)
+            if start.startswith(b"\x1f\x8b"):
+                return _limited(gzip.GzipFile(fileobj=file), path)
+            return _zipped(file, path) if start == b"PK\3\4" else file.read()
+    except (gzip.BadGzipFile, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{path} is damaged, or not the archive that it seems to be ({error})") from error
 
 
-def checked_fields(table):
-    """A table as pandas read it from a CSV file. Raises ValueError if the rows have more fields than the header."""
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
-        raise ValueError(f"a row has more fields than the {len(table.columns)} names of the header: an unquoted comma?")
-    return table
+def _zipped(file, path):
+    """The only file in a zip archive, but for what systems and authors add."""
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if not _is_extra(name)]
+        if len(names) != 1:
+            raise ValueError(f"{path}: one file is needed in the archive; unpack it. Received: {shortened(names)}")
+        with archive.open(names[0]) as member:
+            return _limited(member, path)
+
+
+def _is_extra(name):
+    parts = pathlib.PurePosixPath(name).parts
+    return name.endswith("/") or parts[-1].startswith((".", "_")) or "__MACOSX" in parts
+
+
+def _limited(file, path):
+    data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"{path}: a file of at most {LARGEST >> 30} GiB is needed. Received: more, once unpacked")
+    return data
+
+
+def text(path, encoding=None):
+    """The text of a file, and notes on its encoding: `encoding`, or UTF-8 or what a byte-order mark tells.
+
+    Raises ValueError if the file is in another encoding (the message names the flag that reads it) or is no text.
+    """
+    data = content(path)
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), None)
+    try:
+        decoded = data.decode(encoding or marked or "utf-8")
+    except LookupError as error:
+        raise ValueError(f"--encoding must be one that Python knows, such as cp1252. Received: {encoding}") from error
+    except UnicodeError as error:
+        line = data.count(b"\n", 0, getattr(error, "start", 0)) + 1
+        if encoding or marked:
+            raise ValueError(
+                f"{path}, line {line}: not {encoding or marked}; name another --encoding ({error})"
+            ) from error
+        guess = charset_normalizer.from_bytes(data[:100_000]).best()
+        hint = f", perhaps --encoding {guess.encoding}" if guess else ""
+        raise ValueError(
+            f"{path}, line {line}: not UTF-8. Name the file's encoding with --encoding{hint}, or save it as UTF-8. "
+            f"Received: byte 0x{data[error.start]:02x}"
+        ) from error
+    if "\0" in decoded:
+        raise ValueError(
+            f"{path}, line {decoded[: decoded.index(chr(0))].count(chr(10)) + 1}: a text file is needed; if it is "
+            "UTF-16, pass --encoding utf-16-le. Received: a zero byte"
+        )
+    notes = [encoding or marked] if (encoding or marked or "utf-8-sig") != "utf-8-sig" else []
+    return decoded.removeprefix("\ufeff"), [f"in {note}" for note in notes]
+
+
+def shortened(value, longest=60):
+    """A value as a message shows what was received: on one line, and not longer than this."""
+    value = value if isinstance(value, str) else str(value)
+    value = " ".join(value[: 4 * longest].split())
+    return value if len(value) <= longest else f"{value[:longest]}…"
 
 
 def digest(seed, text):

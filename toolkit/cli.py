@@ -16,8 +16,11 @@ import cyclopts
 from cyclopts import Parameter, config
 from cyclopts.validators import Number
 
+from datasets import local
+
 T = TypeVar("T")
-RUN = cyclopts.Group("The run", sort_key=1)
+FILE = cyclopts.Group("A file of your own", sort_key=1)
+RUN = cyclopts.Group("The run", sort_key=2)
 PLAIN = {"help_format": "plaintext", "help_formatter": "plain", "version_flags": []}  # arguments of cyclopts.App
 
 # Types of settings: a field's type gives its bounds, its docstring the flag's help.
@@ -31,6 +34,7 @@ LearningRate = Annotated[float, Parameter(validator=Number(gte=1e-8, lte=1))]
 Seed = Annotated[int, Parameter(validator=Number(gte=0, lte=2**32 - 1))]
 Cell = Literal[tuple(CELL_NAMES)]
 Strategy = Literal["none", "mirrored"]
+Encoding = Annotated[str | None, Parameter(group=FILE)]
 
 
 def at_least(least, most=None):
@@ -61,6 +65,25 @@ class Settings:
     """Seed of the weights, the shuffling and the dropout."""
     strategy: Annotated[Strategy, Parameter(group=RUN)] = "none"
     """none, or mirrored: each batch is split over all GPUs (TensorFlow)."""
+
+
+@dataclass(kw_only=True)
+class TableSettings(Settings):
+    """The settings of recipes that read tables of a user's own: what is not given is found out from the file."""
+
+    separator: Annotated[Literal[tuple(local.SEPARATORS)] | None, Parameter(group=FILE)] = None
+    """What stands between two columns. [default: found out]"""
+    encoding: Encoding = None
+    """Encoding of the file, such as cp1252. [default: UTF-8, or what its byte-order mark tells]"""
+    columns: Annotated[str | None, Parameter(group=FILE)] = None
+    """Names of all columns of a file that has no header, separated by commas."""
+    skip_bad_rows: Annotated[Switch, Parameter(group=FILE)] = False
+    """Leave out rows that cannot be used, and say how many."""
+
+    @property
+    def reading(self):
+        columns = self.columns and tuple(name.strip() for name in self.columns.split(","))
+        return local.Reading(self.separator, self.encoding, columns, self.skip_bad_rows)
 
 
 # Arguments of commands

@@ -61,6 +61,13 @@ class Run:
         except TypeError as error:
             raise Stop(f"{self / 'config.json'} is damaged or of another version ({error}): train again.") from error
 
+    def check_data(self, checksum):
+        """Raises Stop if the data is not what the run was trained on."""
+        if self.config["data"] != checksum:
+            raise Stop(
+                f"The data is not what {self.path} was trained on: restore it, or train again in another --run-dir."
+            )
+
     def check_settings(self, settings, besides=()):
         """Raises Stop if the run was started with settings other than these, apart from those named `besides`."""
         before, now = self.config["settings"], _as_json(settings)
@@ -137,8 +144,7 @@ def _check_resumable(run, recipe, settings, data, resume):
         raise Stop(f"{run.path} holds an unfinished run: add --resume to continue it, or name another --run-dir.")
     if run.config["recipe"] != recipe:
         raise Stop(f"{run.path} holds a run of {run.config['recipe']}, not of {recipe}: name another folder.")
-    if run.config["data"] != data:
-        raise Stop(f"{run.path} was started on other data than is there now: restore it, or start a new run.")
+    run.check_data(data)
     run.check_settings(settings)
 
 
