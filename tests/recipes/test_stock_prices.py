@@ -119,7 +119,7 @@ def stopped(run_recipe, monkeypatch):
 def test_resume_refuses_other_data(run_recipe, stopped, capsys):
     write_csv(Path("prices.csv"), prices.read(start="2014-01-01").iloc[:-50])
     assert run_recipe(stock_prices, "train", "--run-dir", "mine", "--resume") == 2
-    assert "mine was started on other data" in capsys.readouterr().err
+    assert "not what mine was trained on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name, content", [("checkpoint.npz", "half"), ("config.json", "{")])

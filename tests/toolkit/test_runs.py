@@ -38,7 +38,7 @@ def test_an_unfinished_run_needs_resume_the_same_settings_and_the_same_data(here
         runs.open_run("prices", Settings(epochs=4), "data", "mine", resume=True)
     with pytest.raises(runs.Stop, match="holds a run of prices, not of reviews"):
         runs.open_run("reviews", Settings(), "data", "mine", resume=True)
-    with pytest.raises(runs.Stop, match="started on other data"):
+    with pytest.raises(runs.Stop, match="not what mine was trained on"):
         runs.open_run("prices", Settings(), "changed", "mine", resume=True)
     assert runs.open_run("prices", Settings(), "data", "mine", resume=True).path == Path("mine")
 
