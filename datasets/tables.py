@@ -9,6 +9,7 @@ import dataclasses
 import io
 import itertools
 import json
+import re
 
 import pandas as pd
 
@@ -92,6 +93,7 @@ def read(path, known, reading=Reading(), rest=False):
 
 def parse(text, source, known, reading=Reading(), rest=False, notes=()):
     """As `read`, from a file's text."""
+    text = re.sub("\r\n?", "\n", text)
     if not text.strip():
         raise ValueError(f"{source}: a table is needed. Received: an empty file")
     if text.lstrip()[:1] in ("{", "[") and (records := _json_records(text, source)) is not None:
@@ -99,6 +101,8 @@ def parse(text, source, known, reading=Reading(), rest=False, notes=()):
         return dataclasses.replace(table, cells=_renamed(table.cells, known))
     separator, how = _separator(text, source, known, reading)
     rows, quotes = _rows(text, separator, source)
+    if not rows:
+        raise ValueError(f"{source}: a table is needed. Received: empty rows alone")
     first = [name.strip() for name in rows[0][1]]
     header = bool(canonical(first, known)) and reading.columns is None
     names = first if header else [*(reading.columns or range(len(first)))]
@@ -182,7 +186,7 @@ def _rows(text, separator, source):
     plain = _parsed(text, separator, csv.QUOTE_NONE)
     if len({len(row) for _, row in plain}) == 1 and len(plain[0][1]) > 1:
         return plain, ["quotation marks are read as text"]
-    shown = text.splitlines()[line - 1] if line <= text.count("\n") + 1 else ""
+    shown = text.split("\n")[line - 1]
     raise ValueError(f"{source}, line {line}: {problem}. Received: {local.shortened(shown)}")
 
 
@@ -211,7 +215,7 @@ def _swallowed(rows, separator):
     width = collections.Counter(map(len, whole or [row for _, row in rows])).most_common(1)[0][0]
     values = [{row[i].strip() for row in whole[1:] if i < len(row)} - {""} for i in range(width)]
     for line, row in joined:
-        inner = [part for field in row for part in field.splitlines()[1:]]
+        inner = [part for field in row for part in field.split("\n")[1:]]
         for fields in csv.reader(inner, delimiter=separator, quoting=csv.QUOTE_NONE):
             if width > 1 and len(fields) == width and any(f.strip() in known for f, known in zip(fields, values)):
                 return line
@@ -231,7 +235,7 @@ def _json_records(text, source):
     """Numbers and dicts of a JSON array or of JSON lines; None if it is no JSON."""
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         whole = None
     if isinstance(whole, list):
         records = [*enumerate(whole, 1)]
@@ -250,8 +254,8 @@ def _json_records(text, source):
                     f"{source}, line {number}: not valid JSON ({error}). Received: {local.shortened(line)}"
                 ) from error
     for number, record in records:
-        if not isinstance(record, dict):
-            raise ValueError(f"{source}, record {number}: an object is needed. Received: {local.shortened(record)}")
+        if not isinstance(record, dict) or not record:
+            raise ValueError(f"{source}, record {number}: an object with values is needed. Received: {local.shortened(record)}")
     if not records:
         raise ValueError(f"{source}: rows are needed. Received: an empty array")
     return [number for number, _ in records], [record for _, record in records]
