@@ -255,7 +255,8 @@ def _json_records(text, source):
                 ) from error
     for number, record in records:
         if not isinstance(record, dict) or not record:
-            raise ValueError(f"{source}, record {number}: an object with values is needed. Received: {local.shortened(record)}")
+            shown = local.shortened(record)
+            raise ValueError(f"{source}, record {number}: an object with values is needed. Received: {shown}")
     if not records:
         raise ValueError(f"{source}: rows are needed. Received: an empty array")
     return [number for number, _ in records], [record for _, record in records]
