@@ -2,6 +2,8 @@
 # make test            run every test on TensorFlow
 # make test-backends   run the tests on JAX and on PyTorch
 # make lint            check layout and style of the code with ruff
+# make book            build the book in build/book/ from its stored outputs
+# make book-run        execute the book's pages again, and store their outputs (minutes)
 # make results         put the tables of results/ into README.md and docs/, and draw its figures
 # Each makes a virtual environment first, once: .venv, and .venv-backends for test-backends.
 
@@ -12,7 +14,7 @@ BACKENDS = $(VENV)-backends
 LAYER_TESTS = test_backends.py test_torch_weights.py test_attention.py::test_against_numpy
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help python install stocks test test-backends lint results
+.PHONY: help python install stocks test test-backends lint book book-run results
 
 help:
 	@sed -n '/^$$/q; s/^# //p' Makefile
@@ -37,6 +39,10 @@ $(BACKENDS)/installed-recipes: setup.cfg pyproject.toml $(BACKENDS)/installed
 
 install: $(VENV)/installed
 
+$(VENV)/installed-book: setup.cfg $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[book]'
+	@touch $@
+
 stocks: install
 	$(BIN)/python recipes/stock_prices.py
 
@@ -56,6 +62,12 @@ test-backends: $(BACKENDS)/installed
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+book: $(VENV)/installed-book
+	$(BIN)/python docs/book.py build
+
+book-run: $(VENV)/installed-book
+	$(BIN)/python docs/book.py run
 
 results: install
 	$(BIN)/python benchmarks/tables.py

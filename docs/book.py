@@ -1,0 +1,171 @@
+"""The book: runs its pages as notebooks, and builds the site from what they put out.
+
+A page, docs/NAME.md, is a notebook in Jupytext's MyST format. `run` executes it and writes docs/notebooks/NAME.ipynb,
+with its outputs and a digest of the code that they came from: the page's cells and the chapters they import. `build`
+puts pages and stored outputs together for Sphinx, and stops where the code is no longer that of the outputs.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import jupytext
+import nbformat
+from cyclopts import Parameter
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+NOTEBOOKS, SOURCE, SITE = DOCS / "notebooks", ROOT / ".book", ROOT / "build" / "book"
+FIRST_CELL = """\
+# Finds the project. On a hosted notebook service, name its address here, and this cell fetches and installs it.
+REPOSITORY = ""
+import subprocess, sys
+from pathlib import Path
+
+if REPOSITORY and not Path("rnn-recipes").exists():
+    subprocess.run(["git", "clone", "--quiet", REPOSITORY, "rnn-recipes"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--editable", "rnn-recipes"], check=True)
+places = [Path("rnn-recipes"), Path.cwd(), *Path.cwd().parents]
+sys.path.insert(0, str(next(place for place in places if (place / "recipes").is_dir()).resolve()))
+"""
+app = cyclopts.App(name="book.py", help=__doc__, help_format="plaintext", version_flags=[])
+Pages = Annotated[str, Parameter(help="Names of pages, such as gates; by default all.")]
+
+
+def pages():
+    """The names of the pages that are notebooks."""
+    return sorted(
+        path.stem for path in DOCS.glob("*.md") if path.read_text(encoding="utf-8").startswith("---\njupytext")
+    )
+
+
+def page(name):
+    return jupytext.read(DOCS / f"{name}.md")
+
+
+def code_of(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def digest(notebook):
+    """A digest of a page's code cells and of the project's files that they import."""
+    code = code_of(notebook)
+    modules = re.findall(r"^from (recipes|datasets|toolkit(?:\.\w+)*) import ([\w, ]+)$", "\n".join(code), re.M)
+    files = {
+        ROOT.joinpath(*room.split("."), f"{name.strip()}.py") for room, names in modules for name in names.split(",")
+    }
+    texts = [*code, *(path.read_text(encoding="utf-8") for path in sorted(files) if path.is_file())]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+@app.command
+def run(*names: Pages):
+    """Execute pages, and store them with their outputs in docs/notebooks/."""
+    from nbclient import NotebookClient
+
+    for name in names or pages():
+        notebook, started = page(name), time.time()
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST_CELL))
+        NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(ROOT)}}).execute()
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)
+            cell.source = for_reading_elsewhere(cell.source) if cell.cell_type == "markdown" else cell.source
+        notebook.metadata["rnn_recipes"] = {"digest": digest(page(name))}
+        nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
+        print(f"{name}: {time.time() - started:.0f} s")
+
+
+def for_reading_elsewhere(text):
+    """A page's text where Sphinx does not read it: included sources become code, links to pages become notebooks."""
+
+    def included(match):
+        name = re.search(r":pyobject: (\S+)", match[2])
+        source = (DOCS / match[1]).read_text(encoding="utf-8")
+        return f"```python\n{definition(source, name[1]) if name else source}\n```"
+
+    text = re.sub(r"```\{literalinclude\} (\S+)\n(.*?)```", included, text, flags=re.S)
+    text = re.sub(r"\]\((?!http|\.\./|#)([^)]*\.png)\)", r"](../\1)", text)
+    return re.sub(r"\]\((\w+)\.md", lambda m: f"]({m[1]}.ipynb" if m[1] in pages() else f"](../{m[1]}.md", text)
+
+
+def definition(source, name):
+    """The source of a function or class of a module."""
+    import ast
+
+    node = next(node for node in ast.parse(source).body if getattr(node, "name", None) == name)
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
+
+
+def stale():
+    """Messages on pages without outputs of their present code."""
+    messages = []
+    for name in pages():
+        path = NOTEBOOKS / f"{name}.ipynb"
+        stored = nbformat.read(path, as_version=4).metadata.get("rnn_recipes", {}) if path.exists() else {}
+        if stored.get("digest") != digest(page(name)):
+            messages.append(f"docs/{name}.md: its code has changed since its outputs were made")
+    return messages
+
+
+def assemble():
+    """The pages with their stored outputs, in a folder for Sphinx beside recipes/, which they include."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(DOCS, SOURCE, ignore=shutil.ignore_patterns("book.py", "__pycache__"))
+    for name in pages():
+        notebook, stored = page(name), nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+        _, *outputs = (cell for cell in stored.cells if cell.cell_type == "code")
+        for cell, executed in zip((c for c in notebook.cells if c.cell_type == "code"), outputs, strict=True):
+            cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+        download = f"{{download}}`This page as a notebook <notebooks/{name}.ipynb>`"
+        notebook.cells.append(nbformat.v4.new_markdown_cell(download))
+        (SOURCE / f"{name}.md").unlink()
+        nbformat.write(notebook, SOURCE / f"{name}.ipynb")
+    shutil.copy(ROOT / "CONTRIBUTING.md", SOURCE)
+    for path in [*SOURCE.glob("*.md"), *SOURCE.glob("*.ipynb")]:
+        text = re.sub(r"\[([^]]*)\]\(([^)#]*)(#[^)]*)?\)", within_the_book, path.read_text(encoding="utf-8"))
+        path.write_text(text + contents(text) * (path.stem == "README"), encoding="utf-8")
+
+
+def within_the_book(link):
+    """A link as Sphinx has it: pages are notebooks, and of what is not in the book only programs can be linked to."""
+    text, target, heading = link.groups()
+    name, heading, path = target.removesuffix(".md"), heading or "", target.removeprefix("../")
+    if name in pages():
+        return f"[{text}]({name}.ipynb{heading})"
+    if target.startswith(("http", "#")) or not target or (DOCS / target).is_file() and not target.startswith("../"):
+        return link[0]
+    if path == "CONTRIBUTING.md":
+        return f"[{text}]({path}{heading})"
+    return f"[{text}](../{path})" if path.endswith(".py") else text
+
+
+def contents(text):
+    """The tables of contents for Sphinx, from the links of the first page: a part of the book for each heading."""
+    parts = re.split(r"^## (.*)$", text, flags=re.M)
+    tables = ""
+    for heading, part in zip(parts[1::2], parts[2::2]):
+        listed = re.findall(r"^(?:\| |- )\[[^]]*\]\((\w+)\.(?:md|ipynb)\)", part, re.M)
+        if listed:
+            tables += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {heading}", "", *listed, "```", ""])
+    return tables
+
+
+@app.command
+def build():
+    """Build the site in build/book/ from the stored outputs; nothing is executed."""
+    if messages := stale():
+        sys.exit("\n".join([*messages, "Execute them: make book-run, or docs/book.py run PAGE"]))
+    assemble()
+    command = ["-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-j", "auto", SOURCE, SITE]
+    sys.exit(subprocess.run([sys.executable, *map(str, command)]).returncode)
+
+
+if __name__ == "__main__":
+    app()
