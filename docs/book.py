@@ -5,11 +5,13 @@ with its outputs and a digest of the code that they came from: the page's cells 
 puts pages and stored outputs together for Sphinx, and stops where the code is no longer that of the outputs.
 """
 
+import ast
 import hashlib
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +35,7 @@ if REPOSITORY and not Path("rnn-recipes").exists():
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--editable", "rnn-recipes"], check=True)
 places = [Path("rnn-recipes"), Path.cwd(), *Path.cwd().parents]
 sys.path.insert(0, str(next(place for place in places if (place / "recipes").is_dir()).resolve()))
+import toolkit  # before Keras: it keeps TensorFlow quiet
 """
 app = cyclopts.App(name="book.py", help=__doc__, help_format="plaintext", version_flags=[])
 Pages = Annotated[str, Parameter(help="Names of pages, such as gates; by default all.")]
@@ -72,7 +75,9 @@ def run(*names: Pages):
     for name in names or pages():
         notebook, started = page(name), time.time()
         notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST_CELL))
-        NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(ROOT)}}).execute()
+        NotebookClient(
+            notebook, timeout=1800, coalesce_streams=True, resources={"metadata": {"path": str(ROOT)}}
+        ).execute()
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
             cell.source = for_reading_elsewhere(cell.source) if cell.cell_type == "markdown" else cell.source
@@ -90,17 +95,17 @@ def for_reading_elsewhere(text):
         return f"```python\n{definition(source, name[1]) if name else source}\n```"
 
     text = re.sub(r"```\{literalinclude\} (\S+)\n(.*?)```", included, text, flags=re.S)
-    text = re.sub(r"\]\((?!http|\.\./|#)([^)]*\.png)\)", r"](../\1)", text)
+    text = re.sub(r"\]\((?!http|\.\./|#)([^)]*\.(?:png|svg))\)", r"](../\1)", text)
     return re.sub(r"\]\((\w+)\.md", lambda m: f"]({m[1]}.ipynb" if m[1] in pages() else f"](../{m[1]}.md", text)
 
 
 def definition(source, name):
-    """The source of a function or class of a module."""
-    import ast
-
-    node = next(node for node in ast.parse(source).body if getattr(node, "name", None) == name)
+    """The source of a function, class or method of a module, named as Sphinx names it."""
+    node = ast.parse(source)
+    for part in name.split("."):
+        node = next(child for child in node.body if getattr(child, "name", None) == part)
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
+    return textwrap.dedent("\n".join(source.splitlines()[first - 1 : node.end_lineno]))
 
 
 def stale():

@@ -1,5 +1,6 @@
 """Sphinx's settings for the book. docs/book.py calls Sphinx on the pages with their stored outputs."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -28,6 +29,9 @@ html_copy_source = False
 html_theme_options = {"source_repository": ""}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_inherit_docstrings = False
+KERAS_OWN = "build, call, get_config, from_config, compute_mask, compute_output_shape"
+autodoc_default_options = {"exclude-members": KERAS_OWN}
 
 
 def math(display):
@@ -41,18 +45,31 @@ def math(display):
     return visit, None
 
 
-def literal_blocks(app, what, name, obj, options, lines):
-    """Indented lines of a docstring are equations or programs, which keep their line breaks."""
-    for i in range(len(lines) - 1, 0, -1):
-        begins = lines[i].startswith("    ") and not lines[i - 1].strip()
-        before = next((line for line in lines[i - 1 :: -1] if line.strip()), "")
-        if begins and not before.startswith("    ") and not before.startswith((":", "..")):
-            lines[i:i] = ["::", ""]
+def as_restructured_text(app, what, name, obj, options, lines):
+    """Docstrings as Sphinx needs them: indented lines, which are equations and programs, keep their line breaks."""
+    found, block, field = [], False, False
+    for line in lines:
+        indented = line.startswith("   ") or not line.strip()
+        field = line.startswith((":", "..")) or (field and indented)  # arguments, as napoleon writes them
+        if line.strip() and indented and not field and not block:
+            if found and found[-1].strip():
+                found[-1] = f"{found[-1].removesuffix(':')}::"
+            else:
+                found.append("::")
+            found.append("")
+        block = indented and not field and (block or bool(line.strip()))
+        if not block:
+            line = re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", line)
+            line = re.sub(r"\*(?=\w)", r"\\*", line) if "``" not in line else line
+        elif line.strip() == "" and found[-1] == "":
+            continue
+        found.append(line)
+    lines[:] = found
 
 
 def setup(app):
     app.add_html_math_renderer("mathml", inline_renderers=math("inline"), block_renderers=math("block"))
-    app.connect("autodoc-process-docstring", literal_blocks)
+    app.connect("autodoc-process-docstring", as_restructured_text, priority=900)  # after napoleon
 
 
 html_math_renderer = "mathml"
