@@ -21,7 +21,7 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
 from toolkit import cli
-from toolkit.runs import RUNS, Run, Stop
+from toolkit.runs import RUNS, Run, Stop, check_writable
 
 from cyclopts import Parameter
 
@@ -119,7 +119,7 @@ def main(
     weights: Annotated[
         str | None, Parameter(help="Weights of the network for pictures, a .weights.h5 file. [default: imagenet]")
     ] = None,
-    seeds: Annotated[int | None, cli.at_least(1), Parameter(help="Number of seeds. [default: the row's]")] = None,
+    seeds: Annotated[int | None, cli.at_least(1, 1000), Parameter(help="Number of seeds. [default: the row's]")] = None,
     output: Annotated[Path, Parameter(help="Folder of the results.")] = record.RESULTS,
 ):
     """Publish the rows named."""
@@ -127,6 +127,8 @@ def main(
         print("\n".join(sorted(path.stem for path in ROWS.glob("*.toml"))))
     elif not rows:
         raise Stop("Name one or more rows; --list shows all.")
+    else:
+        check_writable(output)
     for row in [Row.read(name) for name in rows]:
         command = f"python benchmarks/publish.py {row.name}"
         changes = {"pretrained": pretrained and str(pretrained), "weights": weights}

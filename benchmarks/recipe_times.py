@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from toolkit import cli
+from toolkit import cli, runs
 
 import numpy as np
 from cyclopts import Parameter
@@ -48,19 +48,22 @@ def measure(recipe, rounds):
 
 def main(
     *recipes: Literal[RECIPES],
-    rounds: Annotated[cli.Count, Parameter(help="Runs of each cell.")] = 7,
+    rounds: Annotated[int, cli.at_least(1, 1000), Parameter(help="Runs of each cell.")] = 7,
     output: Annotated[Path, Parameter(help="The JSON file; its figures of other recipes are kept.")] = record.RESULTS
     / "recipe_times.json",
 ):
     """Measure and write results/recipe_times.json."""
-    metrics = json.loads(output.read_text())["metrics"] if output.exists() else {}
+    runs.check_writable(output.parent)
+    read = lambda path: json.loads(path.read_text(encoding="utf-8"))["metrics"]
+    metrics = runs.read_file(output, read, "name another --output") if output.exists() else {}
     for recipe in recipes or RECIPES:
         source = record.provenance()
         made = {name: source.pop(name) for name in ("commit", "date")}
         made["command"] = f"python benchmarks/recipe_times.py {recipe} --rounds {rounds}"
         metrics[recipe] = made | {"rounds": rounds, "seconds": measure(recipe, rounds)}
         print(recipe, metrics[recipe]["seconds"], flush=True)
-        output.write_text(json.dumps(source | {"metrics": metrics}, indent=2) + "\n")
+        with runs.replacing(output) as file:
+            file.write(json.dumps(source | {"metrics": metrics}, indent=2).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def write(recipe, variant, command, by_seed, published=(), folder=RESULTS, once=
     }
     path = Path(folder) / f"{recipe}.{variant}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    with runs.replacing(path) as file:
+        file.write(json.dumps(content, indent=2).encode() + b"\n")
     return path
 
 

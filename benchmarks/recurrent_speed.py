@@ -310,8 +310,14 @@ def chart(metrics, path, top=2):
 
 def run(cells, sizes, rounds, output, figure, warm_up=WARM_UP):
     """Measure, print and draw. The JSON of a cell is written after each size, because the whole takes long."""
-    from benchmarks import record  # imports Keras, which in the contenders' processes waits for its backend
+    from toolkit import runs  # imports Keras, which in the contenders' processes waits for its backend
 
+    from benchmarks import record
+
+    if figure.suffix not in (".png", ".svg", ".pdf"):
+        raise runs.Stop(f"--figure must end in .png, .svg or .pdf. Received: {figure}")
+    for folder in (output, figure.parent):
+        runs.check_writable(folder)
     command = " ".join(["python", "benchmarks/recurrent_speed.py", *sys.argv[1:]])
     content = {"recipe": "recurrent_speed", "command": command, **record.provenance()}
     content["versions"] |= {m: importlib.metadata.version(m) for m in ("jax", "torch") if importlib.util.find_spec(m)}
@@ -346,7 +352,7 @@ def main(
     *,
     cells: Annotated[str, Parameter(help="Cells to measure, with commas between.")] = ",".join(CELLS),
     sizes: Annotated[str, Parameter(help="Sizes to measure, with commas between.")] = ",".join(SIZES),
-    rounds: Annotated[int, Parameter(validator=Number(gte=1), help="Timings of each contender.")] = 7,
+    rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=1000), help="Timings of each contender.")] = 7,
     output: Annotated[Path, Parameter(help="Folder of the JSON files, one for each cell.")] = ROOT / "results",
     figure: Annotated[Path, Parameter(help="File of the bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):

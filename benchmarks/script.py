@@ -8,9 +8,14 @@ from toolkit import cli
 import cyclopts
 
 
-def main(command, doc):
-    """Run a script's only command; `doc` is the text of --help. Errors are one line and status 2."""
+def app_of(command, doc):
+    """The command line of a script whose only command this is; `doc` is the text of --help."""
     app = cyclopts.App(name=Path(sys.argv[0]).name, help=doc, **cli.PLAIN)
     app.default(command)
-    with cli.exit_status():
-        app(sys.argv[1:], exit_on_error=False, print_error=False)
+    return app
+
+
+def main(command, doc):
+    """Run a script's only command. Errors are one line and status 2."""
+    with cli.exit_status(), cli.lasting_output():
+        app_of(command, doc)(sys.argv[1:], exit_on_error=False, print_error=False)

@@ -3,6 +3,7 @@
 A summary is a dict with by_seed, once, intervals, table, … as `benchmarks.record.write` takes them.
 """
 
+from toolkit import comparisons
 from toolkit.metrics import forecasts
 from toolkit.metrics.translation import by_length
 from toolkit.plots.attention import plot_by_length
@@ -59,8 +60,8 @@ def stock_prices(chapter, settings, runs):
     for _, _, metrics in summary["by_seed"]:
         for name in [name for name in metrics if name.endswith(("_low", "_high", "_p"))]:
             del metrics[name]
-    losses = [run.array("daily_losses.npz") for run in runs]
-    for name in losses[0].files:
+    losses = [run.arrays("daily_losses.npz") for run in runs]
+    for name in losses[0]:
         network, baseline = np.mean([of_seed[name] for of_seed in losses], axis=0)
         intervals[name] = forecasts.ratio_interval(name, network, baseline)
     return summary | {"intervals": intervals}
@@ -87,7 +88,7 @@ def with_ensemble(chapter, settings, runs, load_data):
 
 def sequence_length(chapter, settings, runs):
     """The table of all trainings; as metrics the accuracy at two delays and at the shortest and the longest length."""
-    table = pd.read_csv(runs[0] / "runs.csv")
+    table = comparisons.table(runs[0], experiment=str, length=int, accuracy=float)
     ends, delays = [min(settings.lengths), max(settings.lengths)], [20, 100]
     shown = table[table["length"].isin(ends).where(table["experiment"] == "reviews", table["length"].isin(delays))]
     names = shown["experiment"] + "_" + shown["cell"] + "_" + shown["length"].astype(str)

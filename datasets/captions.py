@@ -1,28 +1,29 @@
-"""Pictures with captions: generated scenes, Flickr8k, COCO, or a folder of the user's own.
+"""Pictures with captions: generated scenes, Flickr8k, COCO, or a user's own.
 
 `load` returns tables of picture names and captions, and a reader of the pictures. Nothing is unpacked to disk.
 """
 
 import dataclasses
-import io
 import pathlib
+import re
 
 import pandas as pd
 
-from datasets import generated_scenes, local, network
-from datasets.pictures import Pictures, pictures_in
+from datasets import caption_files, generated_scenes, local, network
+from datasets.local import Reading
+from datasets.pictures import Pictures, matched, pictures_in
 
 GENERATED = "scenes"
 SIZES = {"train": 4000, "validation": 300, "test": 300}
-FLICKR_LISTS = {
-    "train": "Flickr_8k.trainImages.txt",
-    "validation": "Flickr_8k.devImages.txt",
-    "test": "Flickr_8k.testImages.txt",
-}
-FLICKR_CAPTIONS = "Flickr8k.token.txt", "Flickr8k.token.txt.gz"
-FLICKR_PICTURES = "Flicker8k_Dataset", "Images", "images", "Flickr8k_Dataset.zip", "images.zip", "images.tar"
-OWN_CAPTIONS = "captions.csv", "captions.tsv", "captions.csv.gz", "captions.tsv.gz"
-OWN_PICTURES = "images", "images.zip", "images.tar", "."
+FLICKR_CAPTIONS = "Flickr8k.token.txt", "Flickr8k.token.txt.gz", "captions.txt"
+FOLDERS = "images", "flicker8k_dataset", "flickr8k_dataset", "flickr30k-images", "flickr30k_images"
+ARCHIVES = "images.zip", "images.tar", "images.tar.gz", "flickr8k_dataset.zip"
+BESIDE = (
+    "annotations",
+    "captions",
+    "flickr8k_text",
+    "text",
+)  # folders of captions, whose pictures are in a folder beside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Captions:
         pictures: a `Pictures` with every picture in `splits`.
         origin: where the pictures come from.
         skipped: a message for each captioned picture that is missing, and for each picture without a caption.
+        understood: lines on how a user's own files were understood.
     """
 
     splits: dict
     pictures: object
     origin: str
     skipped: list
+    understood: tuple = ()
 
     def described(self):
         """One line on where the pictures come from and how many there are."""
@@ -53,18 +56,18 @@ class Captions:
         return local.checksum({name: split.astype(str) for name, split in self.splits.items()})
 
 
-def load(name_or_path=GENERATED, data_dir=None, seed=0, odd="refuse"):
+def load(name_or_path=GENERATED, data_dir=None, seed=0, odd="refuse", reading=Reading()):
     """Load pictures with captions.
 
     Args:
-        name_or_path: "scenes" for generated scenes of coloured shapes; "flickr8k" for Flickr8k, read from its official
-            files in `data_dir`; "coco" for the TFDS data set coco_captions; or the path of a folder, or of a table of
-            captions. A folder contains the table (captions.csv or captions.tsv), which has the columns picture and
-            caption, one row for each caption, and optionally split. The pictures are in the same folder, in images/,
-            in images.zip or in images.tar.
+        name_or_path: "scenes" for generated scenes of coloured shapes; "flickr8k" for Flickr8k, read from its own files
+            in `data_dir`; "coco" for the TFDS data set coco_captions; or the path of a file of captions or of a folder
+            that holds one, as `caption_files` reads them. The pictures are in images/ or in images.zip or images.tar
+            beside it, or in any other folder or archive there.
         data_dir: folder in which relative paths and the files of Flickr8k and TFDS are searched for.
-        seed: seed of the generated scenes, and of the split of data without a split column.
+        seed: seed of the generated scenes, and of the splits that the data does not have.
         odd: what to do with captions without a picture and pictures without a caption: "refuse" or "skip".
+        reading: a `Reading`, of a user's own file.
 
     Raises:
         FileNotFoundError: a file or data set is missing; the message names it and explains what to do.
@@ -76,95 +79,55 @@ def load(name_or_path=GENERATED, data_dir=None, seed=0, odd="refuse"):
         tables, arrays = generated_scenes.generate(SIZES, seed)
         pictures = Pictures(arrays, lambda names: ((name, arrays[name]) for name in names))
         return Captions(tables, pictures, "Generated scenes", [])
-    if name_or_path == "flickr8k":
-        rows, pictures, origin = _flickr8k(folder)
-    elif name_or_path == "coco":
-        rows, pictures, origin = _coco(folder)
+    if name_or_path == "coco":
+        rows, pictures = _coco(folder)
+        unmatched, origin, understood = [], "COCO, TFDS coco_captions", ()
     else:
-        rows, pictures, origin = _own(name_or_path, folder, seed)
-    skipped = _unmatched(rows, pictures, origin, odd)
+        file, origin = _flickr8k(folder) if name_or_path == "flickr8k" else _own(name_or_path, folder)
+        rows, pictures, unmatched, understood = _from_files(file, seed, reading)
+    if unmatched and odd == "refuse":
+        more = f" … and {len(unmatched) - 5:,} more" if len(unmatched) > 5 else ""
+        raise ValueError(f"{origin}: {'; '.join(unmatched[:5])}{more}. Correct these, or skip them with --odd skip.")
     rows = rows[rows["name"].isin(pictures.names)]
     tables = {split: _table(rows[rows["split"] == split]) for split in SIZES}
     for split, table in tables.items():
         if not len(table):
             raise ValueError(
-                f"{origin}: the {split} split has no picture with a caption. Received: {len(rows)} captions in all"
+                f"{origin}: the {split} split has no picture with a caption. "
+                f"Received: {len(rows):,} captions of {rows['name'].nunique():,} pictures"
             )
-    return Captions(tables, pictures, origin, skipped)
+    return Captions(tables, pictures, origin, unmatched, understood)
 
 
 def _table(rows):
     return rows.groupby("name", sort=False)["caption"].agg(list).rename("captions").reset_index()
 
 
-def _unmatched(rows, pictures, origin, odd):
+def _unmatched(rows, found, pictures):
     """A message for each caption without a picture and each picture without a caption.
 
-    Raises ValueError if there are any and `odd` is "refuse".
+    Args:
+        found: the names whose pictures were found.
+        pictures: the pictures that ought to have a caption.
     """
-    missing = sorted({*rows["name"]} - pictures.names)
-    without_caption = sorted(pictures.names - {*rows["name"]})
-    messages = [f"{name}: the picture is missing" for name in missing]
-    messages += [f"{name}: the picture has no caption" for name in without_caption]
-    if messages and odd == "refuse":
-        more = f" … and {len(messages) - 5:,} more" if len(messages) > 5 else ""
-        raise ValueError(f"{origin}: {'; '.join(messages[:5])}{more}. Correct these, or skip them with --odd skip.")
-    return messages
-
-
-# ------------------------------------------------------------------------------------------------------------ files
-
-
-def _first_existing(folder, names, what, hint=""):
-    """The path of the first name that exists in a folder. Raises FileNotFoundError if none does."""
-    path = next((folder / name for name in names if (folder / name).exists()), None)
-    if path is None:
-        raise FileNotFoundError(f"{what} is missing: expected {' or '.join(names)} in {folder}{hint}")
-    return path
-
-
-def _text(path):
-    try:
-        return local.content(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error})") from error
+    missing, without_caption = {*rows["name"]} - {*found}, {*pictures} - {*rows["name"]}
+    messages = [f"{local.shortened(name)}: the picture is missing" for name in sorted(missing)]
+    return messages + [f"{local.shortened(name)}: the picture has no caption" for name in sorted(without_caption)]
 
 
 # ------------------------------------------------------------------------------------------------------------- sets
 
 
 def _flickr8k(folder):
-    """Flickr8k in its official split (Hodosh et al. 2013), without the pictures that none of the three lists has."""
-    hint = ". Pass the folder that contains Flickr8k's captions, its three lists and its pictures as --data-dir."
-    places = [place for place in ([folder, folder / "flickr8k"] if folder else []) if place.is_dir()]
-    place = next((p for p in places if any((p / name).exists() for name in FLICKR_CAPTIONS)), None)
-    if place is None:
-        raise FileNotFoundError(f"Flickr8k was not found{hint} Received: --data-dir {folder}")
-    captions = flickr8k_captions(
-        _text(_first_existing(place, FLICKR_CAPTIONS, "The file of Flickr8k's captions", hint))
-    )
-    lists = {
-        split: _text(_first_existing(place, [name], f"Flickr8k's list of the {split} split", hint)).split()
-        for split, name in FLICKR_LISTS.items()
-    }
-    split_of = {name: split for split, names in lists.items() for name in names}
-    captions["split"] = captions["name"].map(split_of)
-    captions = captions.dropna()
-    pictures = pictures_in(
-        _first_existing(place, FLICKR_PICTURES, "The folder or archive of Flickr8k's pictures", hint)
-    )
-    return captions, Pictures(pictures.names & {*split_of}, pictures.read), "Flickr8k"
-
-
-def flickr8k_captions(text):
-    """A DataFrame with name and caption, from lines of the form "NAME#NUMBER<tab>CAPTION"."""
-    rows = [line.split("\t") for line in text.splitlines() if line.strip()]
-    for number, row in enumerate(rows, 1):
-        if len(row) != 2 or "#" not in row[0]:
-            raise ValueError(
-                f"Flickr8k's captions, line {number}: expected NAME#NUMBER, a tab and a caption. Received: {row}"
-            )
-    return pd.DataFrame([(key.rsplit("#", 1)[0], caption) for key, caption in rows], columns=["name", "caption"])
+    """Flickr8k's file of captions, and the name of the set."""
+    places = [folder / name for name in ("", "flickr8k", "Flickr8k_text")] if folder else []
+    files = [place / name for place in places for name in FLICKR_CAPTIONS if (place / name).is_file()]
+    if not files:
+        raise FileNotFoundError(
+            "Flickr8k was not found. Pass the folder that contains Flickr8k's captions "
+            f"({' or '.join(FLICKR_CAPTIONS)}), its three lists and its pictures as --data-dir. Received: {folder}"
+        )
+    return files[0], "Flickr8k"
 
 
 def _coco(folder):
@@ -196,42 +159,107 @@ def _coco(folder):
             if (name := example["image/filename"].numpy().decode()) in wanted:
                 yield name, example["image"].numpy
 
-    return table, Pictures(table["name"], read), "COCO, TFDS coco_captions"
+    return table, Pictures(table["name"], read)
 
 
-def _own(name, folder, seed):
+# ------------------------------------------------------------------------------------------------------------ files
+
+
+def _own(name, folder):
+    """The file or folder of captions that a user named, and what messages call it."""
     path = local.resolve(name, folder)
     if not path.exists():
         raise FileNotFoundError(
             f"There is no such file or folder, and no data set of this name: use {GENERATED} (generated), flickr8k, "
             f"coco, or a folder with captions.csv (columns picture and caption) and pictures. Received: {path}"
         )
-    file = _first_existing(path, OWN_CAPTIONS, "A table of captions") if path.is_dir() else path
-    rows = _own_captions(file)
-    pictures = pictures_in(_first_existing(file.parent, OWN_PICTURES, "A folder or archive of pictures"))
-    if "split" not in rows:
-        order = sorted({*rows["name"]} & pictures.names, key=lambda picture: local.digest(seed, picture))
-        tenth = max(len(order) // 10, 1)
-        split_of = dict.fromkeys(order, "train") | dict.fromkeys(order[:tenth], "test")
-        split_of |= dict.fromkeys(order[tenth : 2 * tenth], "validation")
-        rows["split"] = rows["name"].map(split_of)
-    return rows, pictures, str(path)
+    return path, str(path)
 
 
-def _own_captions(file):
-    text, separator = _text(file), "\t" if ".tsv" in file.suffixes else ","
-    try:
-        rows = local.checked_fields(pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False))
-    except ValueError as error:
-        raise ValueError(f"{file} is not a valid table ({error})") from error
-    if missing := [column for column in ("picture", "caption") if column not in rows]:
-        raise ValueError(f"{file} lacks the columns {missing}. Received: the columns {list(rows)}")
-    for number, caption in enumerate(rows["caption"], 2):
-        if not caption.strip():
-            raise ValueError(f"{file}, line {number}: the caption is empty")
-    if "split" in rows and (unknown := {*rows["split"]} - {*SIZES}):
-        raise ValueError(f"{file}: split must be train, validation or test. Received: {sorted(unknown)}")
-    counts = rows.groupby("picture")["split"].nunique() if "split" in rows else pd.Series(dtype=int)
+def _from_files(path, seed, reading):
+    """Captions and pictures from files.
+
+    Args:
+        path: a file of captions, or a folder that holds it.
+
+    Returns a DataFrame with name, caption and split, the named `Pictures`, messages as of `_unmatched`, and lines on
+    how the files were understood.
+    """
+    files = caption_files.find(path) if path.is_dir() else [path]
+    tables = [caption_files.read(file, reading) for file in files]
+    parts = [table.cells.rename(columns={"picture": "name"}) for table in tables]
+    if len(files) > 1:  # COCO's, one for each set
+        parts = [rows.assign(split=_set_of(file)) for file, rows in zip(files, parts)]
+    rows, listed = pd.concat(parts, ignore_index=True), caption_files.lists(files[0].parent)
+    place, pictures, paths = _find_pictures(files[0], path, [*dict.fromkeys([*rows["name"], *listed])])
+    notes = [f"pictures in {place}"]
+    if listed:
+        outside = rows["name"].nunique() - rows.loc[rows["name"].isin(listed.keys()), "name"].nunique()
+        rows = rows.assign(split=rows["name"].map(listed)).dropna()
+        paths = {name: to for name, to in paths.items() if name in listed}
+        notes += ["splits from the three lists", *([f"{outside:,} pictures in none of them"] if outside else [])]
+        unmatched = _unmatched(rows, paths, paths)
+    else:
+        rows, how = _with_splits(rows, {*paths}, seed, str(path))
+        notes += how
+        others = _places(pictures.names - {*paths.values()}, paths.values())
+        unmatched = _unmatched(rows, paths, {*paths} | others)
+    if unmatched:
+        missing = len({*rows["name"]} - {*paths})
+        notes.append(f"{missing:,} names without a picture, {len(unmatched) - missing:,} pictures without a caption")
+    return rows, pictures.renamed(paths), unmatched, (*(t.understood() for t in tables), ", ".join(notes))
+
+
+def _set_of(file):
+    """The split in the name of a file of COCO."""
+    words = re.split("[^a-z]+", file.name.lower())
+    found = next((split for split, aliases in caption_files.SPLITS.items() if {*aliases} & {*words}), None)
+    if found is None:
+        raise ValueError(f"{file}: its name must tell train, val or test, or name one file as --data.")
+    return found
+
+
+def _find_pictures(file, path, names):
+    """The place of the pictures with these names, its `Pictures`, and a dict from the names to theirs.
+
+    The place is a folder or archive beside the file of captions, or beside the file's folder where that is one of
+    captions alone.
+    """
+    beside = file.parent.absolute().name.casefold() in BESIDE or file.parent != path and path.is_dir()
+    for folder in (file.parent, file.parent.absolute().parent)[: 1 + beside]:
+        inside = {entry.name.casefold(): entry for entry in sorted(folder.iterdir())}
+        archives = [entry for name, entry in inside.items() if name.endswith((".zip", ".tar", ".tar.gz", ".tgz"))]
+        known = [inside[name] for name in (*FOLDERS, *ARCHIVES) if name in inside]
+        for place in dict.fromkeys([*known, folder, *archives]):
+            pictures = pictures_in(place)
+            if paths := matched(names, pictures.names):
+                return place, pictures, paths
+    raise FileNotFoundError(
+        f"The pictures are missing: expected {local.shortened(names[0])} and others in {file.parent / 'images'}, in "
+        "images.zip or images.tar, or in another folder there"
+    )
+
+
+def _places(others, used):
+    """Those of the other pictures that are in a folder, of the first level, with some that are used."""
+    folder = lambda path: path.rpartition("/")[0].partition("/")[0]
+    folders = {folder(path) for path in used}
+    return {path for path in others if folder(path) in folders}
+
+
+def _with_splits(rows, pictures, seed, source):
+    """The captions with a complete column split, and notes: what is missing is split off, by a hash of the name."""
+    rows = rows if "split" in rows else rows.assign(split="train")
+    counts = rows.groupby("name")["split"].nunique()
     if repeated := [*counts.index[counts > 1]]:
-        raise ValueError(f"{file}: each picture must be in one split only. Received in several: {repeated[:5]}")
-    return rows.rename(columns={"picture": "name"})
+        raise ValueError(f"{source}: each picture must be in one split only. Received in several: {repeated[:5]}")
+    split_of = {name: split for name, split in zip(rows["name"], rows["split"]) if name in pictures}
+    lacking = [split for split in ("test", "validation") if split not in split_of.values()]
+    giver, share, words = ("validation", 2, "half") if lacking == ["test"] else ("train", 10, "a tenth each")
+    order = [name for name, split in split_of.items() if split == giver]
+    order = sorted(order, key=lambda name: local.digest(seed, name))
+    part = max(len(order) // share, 1)
+    for number, split in enumerate(lacking):
+        split_of |= dict.fromkeys(order[number * part : (number + 1) * part], split)
+    notes = [f"{' and '.join(lacking)}: {words} of {giver}"] if lacking else []
+    return rows.assign(split=rows["name"].map(split_of)), notes

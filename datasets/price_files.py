@@ -1,93 +1,135 @@
-"""Reads daily prices from CSV files; error messages name the line at fault."""
+"""Reads daily prices from files as programs and exchanges write them; error messages name the line at fault."""
 
+import dataclasses
 import datetime
-import gzip
-import io
 import pathlib
 import re
-import zlib
 
+import numpy as np
 import pandas as pd
 from arch.data import sp500
 
-OPTIONAL_COLUMNS = ("Open", "High", "Low", "Volume")
-NOT_RECORDED = ("", "-", "n/a", "na", "nan", "none", "null")
+from datasets import dates, decimals, local, tables
+from datasets.price_names import KNOWN, one_header, several
+
+PRICES = ("Open", "High", "Low")  # besides Close
+OPTIONAL_COLUMNS = (*PRICES, "Volume")
 # Far beyond any price, but close enough to 1 that no ratio or square of prices overflows.
 LOWEST, HIGHEST = 1e-100, 1e100
+A_PRICE = "must be a positive number from 1e-100 to 1e100"
 DAILY_GAP = 4  # days; the median gap between trading days, holidays included, is shorter in every market
+SPLIT = 0.4  # a change of price from which a day is compared with a split of shares
+# How the rows of a day become one
+BY_DAY = {"Close": "last", "Open": "first", "High": "max", "Low": "min", "Volume": "sum"}
+EXAMPLES = {
+    2: "Date,Close",
+    5: "Date,Open,High,Low,Close",
+    6: "Date,Open,High,Low,Close,Volume",
+    7: "Date,Time,Open,High,Low,Close,Volume",
+}  # by the number of columns
+ADDED = ("when", "time")  # columns of a table whose dates are read
+WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+ACTION = r"dividend|split"  # of a row that tells of one instead of prices
 
 
-def read(name_or_path="sp500", data_dir=None, column="Close", ticker=None, start=None, end=None):
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What the user says about a file of prices; what is None is found out.
+
+    Attributes:
+        reading: a `datasets.local.Reading`, what it says about a table.
+        date_format: how dates are written, as for `strptime`.
+        decimal: "point" or "comma".
+        by_day: whether several rows of a day are joined.
+    """
+
+    reading: local.Reading = local.Reading()
+    date_format: str | None = None
+    decimal: str | None = None
+    by_day: bool = False
+
+
+def read(name_or_path="sp500", data_dir=None, column=None, ticker=None, start=None, end=None, form=Form()):
     """Reads daily prices.
 
     Args:
         name_or_path: "sp500" for the S&P 500 from 1999 to 2018, which is part of the `arch` package, or the path of a
-            CSV file, plain or gzipped, in UTF-8, with the columns of Yahoo Finance: Date (YYYY-MM-DD, ascending) and
-            Close, and optionally Open, High, Low and Volume.
+            table, as a file of one of the kinds that `datasets.tables` reads.
         data_dir: folder in which a relative path is searched for.
-        column: the column to use as the close, for example "Adj Close".
-        ticker: the series to read from a file with a Ticker column.
+        column: the column to use as the close, for example "Adj Close". By default Close, or what else it is called.
+        ticker: the series to read from a file of several: a value of the column Ticker, or a column's name.
         start, end: first and last date to read, as text (YYYY-MM-DD) or as a date without a time zone. Prices before
             and after them are not checked.
+        form: a `Form`.
 
     Returns:
         A float64 DataFrame, indexed by Date, with Close and those of Open, High, Low and Volume that the file has;
-        entries of these four that are not numbers are NaN. `attrs["source"]` names the file or data set.
-        `attrs["faults"]` is a dict from names of these four columns to the line, date and text of the first entry
-        that is present but cannot be a price.
+        entries of these four that are not numbers are NaN. `attrs["source"]` names the file or data set, and
+        `attrs["understood"]` is a tuple of lines on how a file was understood. `attrs["faults"]` is a dict from names
+        of these four columns to the line, date and text of the first entry that is present but cannot be a price.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file cannot be used; the message names the line at fault.
+        ValueError: the file cannot be used, or can be understood in several ways; the message names the line.
     """
-    source, text = _open(name_or_path, data_dir)
-    _check_separator(text, ["Date", column], source)
-    table = _parse(text, source)
-    _require(table, ["Date", column], source)
-    table = _one_ticker(table, ticker, source)
-    table = _between(_dated(table, source), start, end)
-    if len(table) < 2:
-        raise ValueError(
-            f"{source}: at least 2 rows are needed for a return. "
-            f"Received: {len(table)} rows between start={start} and end={end}"
-        )
-    _check_daily(table["when"], source)
-    return _frame(table, column, source)
+    table, company = _table(name_or_path, data_dir, ticker, form.reading)
+    ticker = None if company else ticker  # the header's lines have told its columns apart
+    _require_dates(table)
+    table, how = _dated(table, form.date_format)  # from the days of all companies, of which one may be above 12
+    table, name = _chosen(table, column, ticker)
+    table = _with_prices(table, name)
+    why = f"a date from {dates.FIRST} to {dates.LAST} is needed ({how})"
+    table = table.without(table.cells["when"].isna(), why, table.cells["Date"])
+    table = _in_order(table, form.by_day)
+    return _frame(_between(table, start, end), name, form, percent=column is not None)
 
 
 def not_a_price(source, line, column, text):
     """The error for an entry that is not a price."""
-    hint = ", no thousands separators" if "," in text else ""
     return ValueError(
-        f"{source}, line {line}: {column} must be a positive number from 1e-100 to 1e100"
-        f"{hint}; correct it, delete the row, or exclude it with `start` or `end`. "
-        f"Received: {text!r}"
+        f"{source}, line {line}: {column} {A_PRICE}; correct it, delete the row, exclude it with `start` or `end`, or "
+        f"leave such rows out with --skip-bad-rows. Received: {local.shortened(text)!r}"
     )
 
 
-def _frame(table, column, source):
-    """The prices, indexed by Date, as `read` returns them."""
-    frame, faults = pd.DataFrame({"Close": _closes(table, column, source)}), {}
-    for name in OPTIONAL_COLUMNS:
-        if name not in table:
-            continue
-        frame[name] = values = pd.to_numeric(table[name], errors="coerce").astype("float64")
-        usable = (values <= 0) | values.between(LOWEST, HIGHEST)
-        bad = table.index[~usable & ~table[name].str.casefold().isin(NOT_RECORDED)]
-        if len(bad):
-            faults[name] = int(bad[0]), table["when"][bad[0]], table[name][bad[0]]
-    frame.index = pd.DatetimeIndex(table["when"], name="Date")
-    frame.attrs.update(source=source, faults=faults)
-    return frame
+def weekdays(days):
+    """The days of the week on which prices are recorded, 0 for Monday: from Monday to Friday, or all, or others.
+
+    Args:
+        days: the dates, a DatetimeIndex.
+    """
+    days = days[-260:]  # of the last year: markets have given up Saturdays
+    counts = np.bincount(days.day_of_week, minlength=7)
+    if len(days) < 15:  # too few to tell a holiday from a day without trading
+        return (*range(7),) if counts[5:].any() else (*range(5),)
+    return (*np.flatnonzero(counts > counts.max() / 4).tolist(),)
 
 
-def _open(name, data_dir):
-    """The name and the text of the data set or file."""
+def _table(name, data_dir, ticker, reading):
+    """The table of a data set or file, texts without spaces at their ends; and the company that its header names."""
     if str(name) == "sp500":
         # As text, so that this data set passes through the same checks as a file.
-        return "sp500", sp500.load().to_csv()
-    path = _find(name, data_dir)
-    return str(path), _text(path)
+        text, source, notes, reading = sp500.load().to_csv(), "sp500", [], local.Reading()
+    else:
+        path = _find(name, data_dir)
+        text, notes = local.text(path, reading.encoding)
+        source = str(path)
+    company = None
+    if reading.columns is None:
+        text, company = one_header(text, source, ticker)
+    table = tables.parse(text, source, KNOWN, reading, notes=notes)
+    _require_rows(table, 1)
+    if not table.cells.columns.is_unique:
+        names = ", ".join(map(str, table.cells.columns[table.cells.columns.duplicated()]))
+        raise ValueError(f"{source}: columns must have different names. Received twice: {local.shortened(names)}")
+    cells = table.cells.apply(lambda texts: texts.astype(str).str.strip())
+    if "Ticker" in cells and cells["Ticker"].nunique() > len(cells) / 2 and _is_numeric(cells["Ticker"]):
+        cells = cells.rename(columns={"Ticker": table.names["Ticker"]})  # prices of a company called Stock
+    return _with(table, cells, *([f"of {company}"] if company else [])), company
+
+
+def _with(table, cells, *notes):
+    return dataclasses.replace(table, cells=cells, notes=[*table.notes, *notes])
 
 
 def _find(name, data_dir):
@@ -96,9 +138,7 @@ def _find(name, data_dir):
     if data_dir is not None and not path.is_absolute():
         candidates.append(pathlib.Path(data_dir).expanduser() / path)
     for candidate in candidates:
-        if candidate.is_dir():
-            raise ValueError(f"Prices are read from one CSV file. Received: the folder {candidate}")
-        if candidate.is_file():
+        if candidate.exists():
             return candidate
     raise FileNotFoundError(
         f"No prices at {' or '.join(map(str, candidates))}. "
@@ -106,113 +146,151 @@ def _find(name, data_dir):
     )
 
 
-def _text(path):
-    data = path.read_bytes()
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(
-                f"{path}: the gzip file is truncated or damaged; download it again. Received: {error}"
-            ) from error
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
+# --------------------------------------------------------------------------------------------- which column, which rows
+
+
+def _require_rows(table, number, which=""):
+    if len(table.cells) < number:
+        raise ValueError(f"{table.source}: at least {number} rows are needed. Received: {len(table.cells)} rows{which}")
+
+
+def _require_dates(table):
+    width = len(table.cells.columns)
+    how = f"name all {width} columns with --columns, such as {EXAMPLES.get(width, EXAMPLES[7])}"
+    table.require(
+        ["Date"], f"call the column of dates Date, or {how}" if table.header else f"there is no header; {how}"
+    )
+
+
+def _chosen(table, column, ticker):
+    """The table with the rows of one company, and the name of its column of prices."""
+    cells, own = table.cells, [n for n in table.cells if n not in (*KNOWN, *ADDED)]
+    if "Ticker" in cells:
+        companies = sorted(cells["Ticker"].unique())
+        if ticker is None and len(companies) == 1:
+            ticker = companies[0]
+        if ticker not in companies:
+            raise ValueError(several(table.source, companies, ticker))
+        table = _with(table, cells[cells["Ticker"] == ticker], *([f"of {ticker}"] if len(companies) > 1 else []))
+    elif ticker is not None and (name := _named(table, ticker)) is not None:
+        return _with(table, cells, f"prices of {name}"), name
+    elif ticker is not None:
         raise ValueError(
-            f"{path}, line {data.count(10, 0, error.start) + 1}: not UTF-8 text; save the table "
-            f"as a CSV file in UTF-8. Received: byte 0x{data[error.start]:02x}"
-        ) from error
-    if "\0" in text:
-        raise ValueError(
-            f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a binary file; save the "
-            "table as a CSV file. Received: a zero byte"
+            f"{table.source}: there is no Ticker column and no column of that name; do not pass --ticker. "
+            f"Received: {ticker!r}"
         )
-    return text
+    if column is not None:
+        if (name := _named(table, column)) is None:
+            _require_column(table, column)
+    elif (name := next((n for n in ("Close", "Adj Close") if n in cells), None)) is None:
+        numeric = [n for n in own if _is_numeric(cells[n])]
+        if len(numeric) > 1 and not {*PRICES} & {*cells}:
+            raise ValueError(several(table.source, numeric, ticker, "several companies, a column each"))
+        if len(numeric) != 1:
+            _require_column(table, "Close")
+        (name,) = numeric
+    return _with(table, table.cells, f"prices from {table.names.get(name, name)!r}"), name
 
 
-def _check_separator(text, names, source):
-    header = text.lstrip("\ufeff").partition("\n")[0].strip("\r")
-    if "," not in header and (";" in header or "\t" in header):
+def _require_column(table, name):
+    own = dataclasses.replace(table, cells=table.cells.drop(columns=[*ADDED]))
+    own.require([name], "name the column of prices with --column")
+
+
+def _named(table, name):
+    """The column of a name, as the file writes it, or else in upper or lower case; None if there is none."""
+    ours = {own: canonical for canonical, own in table.names.items()}
+    for names in (ours, {n: n for n in table.cells}):
+        if name in names:
+            return names[name]
+    return next((ours.get(n, n) for n in (*ours, *table.cells) if str(n).casefold() == name.casefold()), None)
+
+
+def _is_numeric(texts):
+    recorded = [text for text in texts.unique()[:50].tolist() if text.casefold() not in decimals.NOT_RECORDED]
+    return sum(bool(re.fullmatch(r"\W*\d[\d\W]*[kmbt]?", text, re.IGNORECASE)) for text in recorded) > len(recorded) / 2
+
+
+def _with_prices(table, name):
+    """The table without rows that hold no price at all, which are counted: holidays, dividends and splits."""
+    cells = table.cells
+    columns = cells[[n for n in dict.fromkeys((name, *(PRICES if name in KNOWN else ()))) if n in cells]]
+    action = columns.apply(lambda texts: texts.str.contains(ACTION, case=False)).any(axis=1)
+    price = columns.apply(lambda texts: decimals.is_recorded(texts) & ~texts.str.contains(ACTION, case=False))
+    empty = ~price.any(axis=1)
+    notes = [_counted(empty & ~action, "without a price"), _counted(empty & action, "of a dividend or split")]
+    if empty.all():
         raise ValueError(
-            f"{source}, line 1: no column {', '.join(names)}; is the separator a comma? Received: {header!r}"
+            f"{table.source}: no prices in the column {table.names.get(name, name)!r}; name another with --column. "
+            f"Received: {local.shortened([*cells.iloc[0]])}"
         )
+    return _with(table, cells[~empty], *filter(None, notes))
 
 
-def _parse(text, source):
-    """All fields as text, indexed by the line number in the file."""
-    if not text.strip():
-        raise ValueError(f"{source}: prices are needed. Received: an empty file")
-    try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except pd.errors.ParserError as error:
-        found = re.search(r"line (\d+)", str(error))
-        place = f", line {found[1]}" if found else ""
-        raise ValueError(f"{source}{place}: not a valid row of a CSV file. Received: {error}") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
-        raise ValueError(
-            f"{source}, line 2: a row has more fields than the header has names. Received: {len(table.columns)} names"
-        )
-    table.columns = table.columns.str.strip()
-    names = pd.read_csv(io.StringIO(text), header=None, nrows=1, dtype=str).iloc[0].dropna().str.strip()
-    if repeated := [*names[names.duplicated()]]:  # `table` hides them: pandas appends a number to the second name
-        raise ValueError(f"{source}, line 1: columns must have different names. Received twice: {', '.join(repeated)}")
-    table.index += 2  # the header is line 1
-    table = table.fillna("").apply(lambda fields: fields.str.strip())
-    return table[(table != "").any(axis=1)]
+def _counted(rows, what):
+    number = int(rows.sum())
+    return f"{number:,} row{'s' * (number != 1)} {what} left out" if number else None
 
 
-def _require(table, names, source):
-    missing = [name for name in names if name not in table]
-    if missing:
-        wanted = [name.casefold() for name in missing]
-        similar = [repr(name) for name in table if name.casefold() in wanted]
-        hint = f"; names are case-sensitive: found {', '.join(similar)}" if similar else ""
-        raise ValueError(
-            f"{source}, line 1: no column {', '.join(missing)}{hint}. Received: the columns {', '.join(table.columns)}"
-        )
-    if table.empty:
-        raise ValueError(f"{source}: prices are needed. Received: a header with no rows")
+# ----------------------------------------------------------------------------------------------------------------- days
 
 
-def _one_ticker(table, ticker, source):
-    if "Ticker" not in table:
-        if ticker is not None:
-            raise ValueError(f"{source}: there is no Ticker column; do not pass `ticker`. Received: {ticker!r}")
+def _dated(table, form):
+    """The table with the columns `when`, dates, and `time`, texts of the times of day; and how a date is written."""
+    days, how = dates.read(table.cells["Date"], table.source, form)
+    times = days["time"] + (" " + table.cells["Time"] if "Time" in table.cells else "")
+    return _with(table, table.cells.assign(when=days["day"], time=times), how), how
+
+
+def _in_order(table, by_day):
+    """The table with its oldest row first, and with one row for each day unless rows are to be joined by day."""
+    when = table.cells["when"]
+    if len(when) and when.iloc[0] > when.iloc[-1]:
+        table = _with(table, table.cells[::-1], "newest first: reversed")
+        when = table.cells["when"]
+    latest = when.cummax().shift()
+    table = table.without(
+        when < latest, "the date is out of order; sort the rows by date, with one row for each day", table.cells["Date"]
+    )
+    twice = table.cells["when"].duplicated()
+    if not twice.any() or by_day:
         return table
-    tickers = sorted(table["Ticker"].unique())
-    if ticker not in tickers:
-        raise ValueError(f"{source}: `ticker` must be one of {', '.join(tickers)}. Received: {ticker!r}")
-    return table[table["Ticker"] == ticker]
+    line = table.cells.index[twice][0]
+    first = table.cells.index[table.cells["when"] == table.cells["when"][line]][0]
+    one, other = table.cells.loc[first], table.cells.loc[line]
+    if one["time"] != other["time"]:
+        raise ValueError(
+            f"{table.source}, line {line}: several rows a day, with different times; keep one row for each day, or "
+            f"join those of a day with --by-day. Received: {local.shortened(other['Date'])!r} after line {first}"
+        )
+    return table.without(twice, _why_twice(one, other, first), table.cells["Date"])
 
 
-def _dated(table, source):
-    """The table with the column `when`, the dates. Raises ValueError if they are not strictly increasing."""
-    # Some exports add a time and a UTC offset, which changes with daylight saving time; only the day is used.
-    days = table["Date"].str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ][\d:.+\- Z]+)?$")[0]
-    table = table.assign(when=pd.to_datetime(days, format="%Y-%m-%d", errors="coerce"))
-    bad = table.index[table["when"].isna()]
-    if len(bad):
-        raise ValueError(
-            f"{source}, line {bad[0]}: a date must be written YYYY-MM-DD. Received: {table['Date'][bad[0]]!r}"
+def _why_twice(one, other, first):
+    apart = [
+        name
+        for name in one.index.difference([*KNOWN, *ADDED])
+        if one[name] != other[name] and re.search(r"[^\W\d_]", f"{one[name]}{other[name]}")
+    ]
+    if apart:
+        return (
+            f"the date occurs twice, with different {apart[0]!r} in line {first}: if these are several companies, call "
+            "that column Ticker"
         )
-    steps = table["when"].diff()
-    bad = table.index[steps <= pd.Timedelta(0)]
-    if len(bad):
-        fault = "occurs twice" if steps[bad[0]] == pd.Timedelta(0) else "is out of order"
-        raise ValueError(
-            f"{source}, line {bad[0]}: the date {fault}; sort the rows by date, with one row "
-            f"for each day. Received: {table['Date'][bad[0]]!r}"
-        )
-    return table
+    return f"the date occurs twice, as in line {first}; keep one row for each day"
 
 
 def _between(table, start, end):
-    selected = pd.Series(True, index=table.index)
+    when = table.cells["when"]
+    selected = pd.Series(True, index=when.index)
     if start is not None:
-        selected &= table["when"] >= _day("start", start)
+        selected &= when >= _day("start", start)
     if end is not None:
-        selected &= table["when"] <= _day("end", end)
-    return table[selected]
+        selected &= when <= _day("end", end)
+    table, when = _with(table, table.cells[selected]), when[selected]
+    _require_rows(table, 2, f" between start={start} and end={end}")
+    _check_daily(when, table.source)
+    return table
 
 
 def _day(name, value):
@@ -240,9 +318,94 @@ def _check_daily(days, source):
         )
 
 
-def _closes(table, column, source):
-    closes = pd.to_numeric(table[column], errors="coerce").astype("float64")
-    bad = table.index[~closes.between(LOWEST, HIGHEST)]
-    if len(bad):
-        raise not_a_price(source, bad[0], column, table[column][bad[0]])
-    return closes
+# --------------------------------------------------------------------------------------------------------------- prices
+
+
+def _frame(table, name, form, percent):
+    """The prices, indexed by Date, as `read` returns them."""
+    table, mark = _with_decimals(table, name, form.decimal, percent)
+    table, columns, faults = _numbers(table, name, mark, percent)
+    columns.index = pd.DatetimeIndex(table.cells["when"], name="Date")
+    frame = columns
+    if form.by_day:
+        frame = columns.groupby(level="Date").agg({n: BY_DAY[n] for n in columns})
+        table = _with(table, table.cells, f"joined to {len(frame):,} days")
+    adjusted = None
+    if "Adj Close" in table.cells and name != "Adj Close":
+        adjusted = decimals.read(table.cells["Adj Close"], mark).set_axis(columns.index).groupby(level=0).last()
+    frame.attrs.update(source=table.source, faults=faults, understood=())
+    if table.source != "sp500":
+        table = _with(table, table.cells, *_calendar(frame.index))
+        frame.attrs["understood"] = (table.understood(), *_jumps(frame["Close"], adjusted, table.source))
+    return frame
+
+
+def _with_decimals(table, name, asked, percent):
+    """The table with a note, and what stands before decimals in it."""
+    prices = [*dict.fromkeys((name, *(n for n in PRICES if n in table.cells)))]
+    volume = [n for n in ("Volume",) if n in table.cells]
+    mark = asked or decimals.mark(table.cells[prices], table.cells[volume], table.source, percent)
+    return _with(table, table.cells, *(["decimal commas"] if mark == "comma" else [])), mark
+
+
+def _numbers(table, name, mark, percent):
+    """The table without rows that cannot be used, its numbers by line, and its faults as `read` returns them."""
+    closes = decimals.read(table.cells[name], mark, percent)
+    why = f"{table.names.get(name, name)} {A_PRICE}"
+    table = table.without(~closes.between(LOWEST, HIGHEST), why, table.cells[name])
+    optional = {n: decimals.read(table.cells[n], mark) for n in OPTIONAL_COLUMNS if n in table.cells}
+    faulty = {n: _faulty(table.cells[n], values) for n, values in optional.items()}
+    bad = faulty.get("High", False) | faulty.get("Low", False)
+    if table.skip_bad_rows and np.any(bad):  # otherwise only the volatility target minds
+        table = table.without(bad, f"High and Low {A_PRICE}")
+    _require_rows(table, 2, " without the bad ones")
+    columns = pd.DataFrame({"Close": closes} | optional).loc[table.cells.index]
+    faulty = {n: rows[table.cells.index] for n, rows in faulty.items()}
+    lines = {n: rows.idxmax() for n, rows in faulty.items() if rows.any()}
+    return (
+        table,
+        columns,
+        {n: (int(line), table.cells["when"][line], table.cells[n][line]) for n, line in lines.items()},
+    )
+
+
+def _calendar(days):
+    """A note where prices are recorded on other days than from Monday to Friday."""
+    week = weekdays(days)
+    if {5, 6}.isdisjoint(week):
+        return []
+    return ["traded every day" if len(week) == 7 else f"traded {' '.join(WEEK[day] for day in week)}"]
+
+
+def _faulty(texts, values):
+    """Which entries are present but cannot be a price, or a volume."""
+    return ~((values <= 0) | values.between(LOWEST, HIGHEST)) & decimals.is_recorded(texts)
+
+
+def _jumps(closes, adjusted, source):
+    """Lines that point out days on which the price changed as by a split of shares that it is not adjusted for.
+
+    Args:
+        closes: the prices by date.
+        adjusted: a Series of the adjusted prices, or None. Days on which these changed as much had no split.
+    """
+    days = _split_days(closes)
+    if adjusted is not None:
+        days = days[~days.index.isin(_split_days(adjusted).index)]
+    if days.empty:
+        return ()
+    day, ratio = days.index[0], days.iloc[0]
+    split = f"{1 / ratio:.0f}-for-1" if ratio < 1 else f"1-for-{ratio:.0f}"
+    more = f" (and {len(days) - 1:,} more such days)" if len(days) > 1 else ""
+    advice = "use adjusted prices" + ("" if adjusted is None else ', with --column "Adj Close"')
+    return (
+        f"warning: {source}: {100 * (ratio - 1):+,.0f} % on {day:%Y-%m-%d}{more}, like a {split} split of shares that "
+        f"the prices are not adjusted for. If it was one, {advice}.",
+    )
+
+
+def _split_days(closes):
+    """The ratios of prices to the day before, by date, where shares may have been split."""
+    ratio = closes / closes.shift()
+    times = np.maximum(ratio, 1 / ratio)
+    return ratio[(times > 1 / (1 - SPLIT)) & (np.abs(np.log(times / times.round())) < 0.08)]

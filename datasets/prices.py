@@ -1,19 +1,19 @@
 """Daily prices as windows for one-day-ahead forecasts at every timestep of the window.
 
-The S&P 500 in the `arch` package needs no download; any CSV file with the columns Date and Close works as well. There
-are two targets: the next day's return ("price"), and the next day's log range ("volatility"), which unlike returns can
-be forecast.
+The S&P 500 in the `arch` package needs no download; any table of dates and prices works as well. There are two targets:
+the next day's return ("price"), and the next day's log range ("volatility"), which unlike returns can be forecast.
 """
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from datasets.price_files import HIGHEST, LOWEST, not_a_price, read
+from datasets.price_files import HIGHEST, LOWEST, Form, not_a_price, read, weekdays
 
-__all__ = ["PriceData", "features", "load", "read"]
+__all__ = ["Form", "PriceData", "checksum", "features", "load", "read", "weekdays"]
 
 TARGETS = {"price": "return", "volatility": "log_range"}
 # Trading halts leave a few days with equal high and low. A larger share of such days means that highs and lows were not
@@ -42,6 +42,7 @@ class PriceData:
         mean, variance: of each feature over the training days, `(features,)`.
         splits: a dict from split names to `tf.data.Dataset`s of batches `(inputs, targets)` of `arrays`, in order of
             date and not shuffled.
+        understood: lines on how the file was understood, a tuple; empty for the built-in data.
     """
 
     frame: pd.DataFrame
@@ -53,6 +54,11 @@ class PriceData:
     mean: np.ndarray
     variance: np.ndarray
     splits: dict
+    understood: tuple = ()
+
+    def checksum(self):
+        """A text that changes when the features do."""
+        return checksum(self.features)
 
 
 def load(
@@ -60,13 +66,14 @@ def load(
     data_dir=None,
     target="price",
     window=60,
-    column="Close",
+    column=None,
     ticker=None,
     batch_size=64,
     start=None,
     end=None,
     train=0.70,
     validation=0.15,
+    form=Form(),
 ):
     """Reads prices and cuts them into windows, split by date.
 
@@ -76,7 +83,7 @@ def load(
     windows lie in the training split, and the mean and variance are those of the training split.
 
     Args:
-        name_or_path, data_dir, column, ticker, start, end: as for `read`.
+        name_or_path, data_dir, column, ticker, start, end, form: as for `read`.
         target: "price" for the return, "volatility" for the log range.
         window: timesteps of a window.
         batch_size: windows in a batch.
@@ -91,7 +98,7 @@ def load(
             argument is out of its range.
     """
     _check_counts(window=window, batch_size=batch_size)
-    frame = read(name_or_path, data_dir, column, ticker, start, end)
+    frame = read(name_or_path, data_dir, column, ticker, start, end, form)
     columns = features(frame, target)
     first_days = _first_days(len(columns), window, train, validation, target)
     _check_changes(frame, columns, first_days)
@@ -112,7 +119,13 @@ def load(
         variance=training.var(0),
         dates={name: columns.index[first : ends[name]] for name, first in first_days.items()},
         splits={name: _batches(*pair, batch_size) for name, pair in arrays.items()},
+        understood=frame.attrs["understood"],
     )
+
+
+def checksum(features):
+    """A hexadecimal text that changes when the features do, which `features` returns."""
+    return hashlib.sha256(features.to_csv().encode()).hexdigest()
 
 
 def features(frame, target):

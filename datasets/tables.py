@@ -31,6 +31,7 @@ class Table:
         source: the file, as messages name it.
         notes: how the file was understood, as parts of one sentence.
         skip_bad_rows: as in `Reading`.
+        names: a dict from canonical names to those that the file has for them.
     """
 
     cells: pd.DataFrame
@@ -38,6 +39,7 @@ class Table:
     source: str
     notes: list
     skip_bad_rows: bool = False
+    names: dict = dataclasses.field(default_factory=dict)
 
     def without(self, bad, why, received=None):
         """The table without its bad rows, which are counted in the notes.
@@ -65,10 +67,11 @@ class Table:
     def require(self, names, how):
         """Raises ValueError if a column is missing; `how` says what the user can do about it."""
         if missing := [name for name in names if name not in self.cells]:
-            columns = ", ".join(map(str, self.cells.columns)) if self.header else "no header"
+            columns = [self.names.get(name, name) for name in self.cells]
+            columns = columns if self.header else ["no header, and first", *self.cells.head(1).to_numpy().ravel()]
             raise ValueError(
                 f"{self.source}: no column {' and no column '.join(missing)}; {how}. "
-                f"Received: {local.shortened(columns, 200)}"
+                f"Received: {local.shortened(', '.join(map(str, columns)), 200)}"
             )
 
     def understood(self):
@@ -98,19 +101,20 @@ def parse(text, source, known, reading=Reading(), rest=False, notes=()):
         raise ValueError(f"{source}: a table is needed. Received: an empty file")
     if text.lstrip()[:1] in ("{", "[") and (records := _json_records(text, source)) is not None:
         table = Table(_frame(*records), True, source, [*notes, "JSON"], reading.skip_bad_rows)
-        return dataclasses.replace(table, cells=_renamed(table.cells, known))
+        return _renamed(table, known)
     separator, how = _separator(text, source, known, reading)
-    rows, quotes = _rows(text, separator, source)
+    rows, quotes = _rows(text, separator, source, rest)
     if not rows:
         raise ValueError(f"{source}: a table is needed. Received: empty rows alone")
     first = [name.strip() for name in rows[0][1]]
-    header = bool(canonical(first, known)) and reading.columns is None
+    named = bool(canonical(first, known))  # a header stands there, which --columns replaces
+    header = named and reading.columns is None
     names = first if header else [*(reading.columns or range(len(first)))]
     if header and (twice := [name for name, n in collections.Counter(first).items() if name and n > 1]):
         raise ValueError(
             f"{source}, line {rows[0][0]}: columns must have different names. Received twice: {', '.join(twice)}"
         )
-    rows = [(line, _fitted(row, len(names), separator, rest)) for line, row in rows[int(header) :]]
+    rows = [(line, _fitted(row, len(names), separator, rest)) for line, row in rows[int(named) :]]
     if not rows:
         raise ValueError(f"{source}: rows are needed. Received: a header alone")
     bad = pd.Series({line: len(row) != len(names) for line, row in rows})
@@ -119,8 +123,8 @@ def parse(text, source, known, reading=Reading(), rest=False, notes=()):
     cells = pd.DataFrame([(row + [""] * len(names))[: len(names)] for _, row in rows], bad.index, names, dtype=object)
     notes = [*notes, *how, *quotes, *([] if header else ["no header"])]
     table = Table(cells, header or reading.columns is not None, source, notes, reading.skip_bad_rows)
-    table = table.without(bad, f"a row must have {len(names)} fields; is a {_name(separator)} not quoted?", shown)
-    return dataclasses.replace(table, cells=_renamed(table.cells, known))
+    table = table.without(bad, f"a row must have {len(names)} fields (is a {_name(separator)} not quoted?)", shown)
+    return _renamed(table, known)
 
 
 def canonical(names, known):
@@ -134,10 +138,12 @@ def canonical(names, known):
     return found
 
 
-def _renamed(cells, known):
-    new = canonical([name for name in cells if isinstance(name, str)], known)
+def _renamed(table, known):
+    """The table with the canonical names of its columns."""
+    new = canonical([name for name in table.cells if isinstance(name, str)], known)
     taken = {*new.values()}  # another column of that very name makes way
-    return cells.rename(columns=lambda name: new.get(name, f"{name} (other)" if name in taken else name))
+    cells = table.cells.rename(columns=lambda name: new.get(name, f"{name} (other)" if name in taken else name))
+    return dataclasses.replace(table, cells=cells, names={name: own for own, name in new.items()})
 
 
 def _name(separator):
@@ -168,7 +174,7 @@ def _separator(text, source, known, reading):
     return SEPARATORS[names[0]], [] if names[0] == "comma" else [f"separated by {names[0]}s"]
 
 
-def _rows(text, separator, source):
+def _rows(text, separator, source, rest):
     """Pairs of a line's number and its fields, without empty rows, and notes on quotes.
 
     Fields may be quoted. But a quotation mark that belongs to a text can begin a field that nobody ends, which then
@@ -184,7 +190,8 @@ def _rows(text, separator, source):
     if line is None:
         return quoted, []
     plain = _parsed(text, separator, csv.QUOTE_NONE)
-    if len({len(row) for _, row in plain}) == 1 and len(plain[0][1]) > 1:
+    widths = {len(row) for _, row in plain}
+    if len(plain[0][1]) > 1 and (widths == {len(plain[0][1])} or rest and min(widths) == len(plain[0][1])):
         return plain, ["quotation marks are read as text"]
     shown = text.split("\n")[line - 1]
     raise ValueError(f"{source}, line {line}: {problem}. Received: {local.shortened(shown)}")
@@ -198,7 +205,7 @@ def _parsed(text, separator, quoting):
     )
     try:
         for row in reader:
-            if any(field.strip() for field in row):
+            if "".join(row).strip():
                 rows.append((line, row))
             line = reader.line_num + 1
     except csv.Error as error:
@@ -263,6 +270,7 @@ def _json_records(text, source):
 
 
 def _frame(numbers, records):
-    text = lambda value: value if isinstance(value, (str, list, dict)) else "" if value is None else str(value)
-    records = [{str(key): text(value) for key, value in record.items()} for record in records]
+    whole = lambda value: str(value).encode("utf-8", "replace").decode()  # "\\ud83d" alone is half a character
+    text = lambda value: value if isinstance(value, (list, dict)) else "" if value is None else whole(value)
+    records = [{whole(key): text(value) for key, value in record.items()} for record in records]
     return pd.DataFrame(records, numbers, dtype=object).fillna("")

@@ -2,15 +2,18 @@
 
 import dataclasses
 import pathlib
+import re
 
 import pandas as pd
 
-from datasets import generated_translations, local, network
+from datasets import generated_translations, local, network, pair_files
+from datasets.local import Reading
 
 GENERATED = "grammar"
 SIZES = {"train": 8000, "validation": 500, "test": 500}
 MULTI30K = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
 TATOEBA = "spa-eng"
+TFDS = r"(?!.*\.[a-z]+$)[a-z]\w*(/[\w.+:-]+)+"  # a data set and its config, not the path of a file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +25,14 @@ class Translations:
         languages: names of source and target language.
         origin: where the pairs come from.
         duplicates: the number of source sentences of the test split that are in the training split too.
+        understood: lines on how a user's own files were read.
     """
 
     splits: dict
     languages: tuple
     origin: str
     duplicates: int
+    understood: tuple = ()
 
     def described(self):
         """One line on where the pairs come from and how many there are."""
@@ -41,51 +46,49 @@ class Translations:
         return local.checksum(self.splits)
 
 
-def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0):
+def load(name_or_path=GENERATED, direction=None, data_dir=None, seed=0, reading=Reading()):
     """Load sentence pairs.
 
     Args:
         name_or_path: "grammar" for generated English and French; "multi30k" (English, German); "spa-eng" (English,
             Spanish, from Tatoeba); a translation data set of TFDS such as "ted_hrlr_translate/pt_to_en"; the path of a
-            file with a pair in each line, separated by a tab; or the paths of two aligned files, separated by a comma,
-            such as "all.en,all.de". Files are plain or gzipped, in UTF-8.
-        direction: source and target language, such as "en-de"; by default that of the data set. For files it only
-            names the languages.
+            file, a zip archive or a folder of pairs; or the paths of two aligned files, separated by a comma, such as
+            "all.en,all.de". docs/translation.md lists the forms that are read.
+        direction: source and target language, such as "en-de"; by default that of the data set. For files that do not
+            tell their languages it only names them.
         data_dir: folder in which relative paths and the files of a data set are searched for.
         seed: seed of the generated pairs, and of the split of data without a validation or test split, in which pairs
             with the same source sentence are in the same split.
+        reading: a `Reading` of a user's own files.
 
     Raises:
         FileNotFoundError: there is no such file, or the data set is not on this machine and cannot be downloaded.
         ValueError: a file cannot be used (the message names the line), or the data set has no such direction.
     """
-    folder = pathlib.Path(data_dir) if data_dir else None
+    if direction is not None and not re.fullmatch("[^-]+-[^-]+", direction):
+        raise ValueError(f"A direction is two languages separated by a hyphen, such as en-de. Received: {direction}")
+    folder, understood = pathlib.Path(data_dir) if data_dir else None, ()
     if name_or_path == GENERATED:
         tables, names, origin = generated_translations.generate(SIZES, seed), ("en", "fr"), "A generated grammar"
     elif name_or_path == "multi30k":
         tables, names, origin = _multi30k(folder), ("en", "de"), "Multi30k"
     elif name_or_path == TATOEBA:
-        tables = {"train": _pairs(_first_existing(["spa.txt", "spa.txt.gz"], folder))}
-        names, origin = ("en", "es"), "Tatoeba"
-    elif (
-        "/" in name_or_path
-        and not name_or_path.endswith((".tsv", ".txt", ".gz"))
-        and not local.resolve(name_or_path.split(",")[0], folder).is_file()
-        and "," not in name_or_path
-    ):
+        (pairs,) = pair_files.read([_first_existing(["spa.txt", "spa.txt.gz"], folder)]).values()
+        tables, names, origin = {"train": pairs.table}, ("en", "es"), "Tatoeba"
+    elif _is_tfds(name_or_path, folder):
         tables, names, origin = _tfds(name_or_path, folder)
     else:
-        tables, names, origin = {"train": _own(name_or_path, folder)}, None, name_or_path
+        found, origin = _own(name_or_path, folder, direction, reading), name_or_path
+        tables, names = {split: pairs.table for split, pairs in found.items()}, found["train"].languages
+        understood = tuple(pairs.understood for pairs in found.values())
     splits, languages = _directed(tables, names, direction)
     splits = _divided(splits, seed) if {*SIZES} - {*splits} else splits
     duplicates = int(splits["test"]["source"].isin({*splits["train"]["source"]}).sum())
-    return Translations(splits, languages, origin, duplicates)
+    return Translations(splits, languages, origin, duplicates, understood)
 
 
 def _directed(tables, names, direction):
     """Tables with the columns source and target, and the names of the two languages."""
-    if direction is not None and len(direction.split("-")) != 2:
-        raise ValueError(f"A direction is two languages separated by a hyphen, such as en-de. Received: {direction}")
     languages = tuple(direction.split("-")) if direction else names or ("source", "target")
     if names and sorted(languages) != sorted(names):
         both = " or ".join("-".join(pair) for pair in (names, names[::-1]))
@@ -130,50 +133,18 @@ def _first_existing(names, folder):
     return next(path for path in paths if path.is_file())
 
 
-def lines(path):
-    """The lines of a text file, plain or gzipped."""
-    texts = []
-    for number, line in enumerate(local.content(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        try:
-            texts.append(line.decode("utf-8").rstrip("\r"))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}, line {number}: this is not UTF-8 ({error}). Received: {line[:60]!r}") from error
-    return texts[:-1] if texts and not texts[-1] else texts
-
-
-def _pairs(path):
-    """The pairs in a file, separated by a tab. Further columns, such as the attributions of Tatoeba, are ignored."""
-    rows = [line.split("\t")[:2] for line in lines(path)]
-    for number, row in enumerate(rows, 1):
-        if len(row) < 2 or not all(side.strip() for side in row):
-            raise ValueError(f"{path}, line {number}: expected two sentences separated by a tab. Received: {row}")
-    return pd.DataFrame(rows, columns=range(2))
-
-
-def _aligned(first, second):
-    """The pairs in two aligned files: line by line, one sentence and its translation."""
-    sides = [lines(path) for path in (first, second)]
-    if len(sides[0]) != len(sides[1]):
-        sizes = f"{first}: {len(sides[0]):,} lines, {second}: {len(sides[1]):,}"
-        raise ValueError(f"The two files are not aligned: they must have the same number of lines. Received: {sizes}")
-    for path, side in zip((first, second), sides):
-        for number, line in enumerate(side, 1):
-            if not line.strip():
-                raise ValueError(f"{path}, line {number}: the sentence is empty")
-    return pd.DataFrame(dict(enumerate(sides)))
-
-
-def _own(name, folder):
-    paths = [local.resolve(path, folder) for path in name.split(",")]
+def _own(name, folder, direction, reading):
+    path = local.resolve(name, folder)
+    paths = [path] if path.exists() else [local.resolve(part.strip(), folder) for part in name.split(",")]
     if len(paths) > 2:
         raise ValueError(f"Pass one file of pairs, or two aligned files separated by a comma. Received: {name}")
     for path in paths:
-        if not path.is_file():
+        if not path.exists():
             raise FileNotFoundError(
                 f"There is no such file, and no data set of this name: use {GENERATED} (generated), multi30k, "
                 f"{TATOEBA} or a translation data set of TFDS such as ted_hrlr_translate/pt_to_en. Received: {path}"
             )
-    return _pairs(*paths) if len(paths) == 1 else _aligned(*paths)
+    return pair_files.read(paths, direction, reading)
 
 
 # ----------------------------------------------------------------------------------------------------------- TFDS
@@ -184,13 +155,19 @@ def _multi30k(folder):
         names = {split: [f"{stem}.{language}" for language in ("en", "de")] for split, stem in MULTI30K.items()}
         paths = {split: [local.resolve(name + ".gz", place) for name in both] for split, both in names.items()}
         if all(path.is_file() for both in paths.values() for path in both):
-            return {split: _aligned(*both) for split, both in paths.items()}
+            return {split: pair_files.read(both)["train"].table for split, both in paths.items()}
     from datasets import multi30k_builder
 
     builder = multi30k_builder.Multi30k(data_dir=folder)
     url = multi30k_builder.URL
     alternatives = f"pass as --data-dir a folder that contains its six files, train.en.gz and so on, from {url}"
     return _prepared(builder, ("en", "de"), multi30k_builder.HOST, alternatives, folder)
+
+
+def _is_tfds(name, folder):
+    """Whether a name is that of a data set and a config, and not of a folder other than where TFDS has prepared it."""
+    path = local.resolve(name, folder)
+    return re.fullmatch(TFDS, name) and (not path.exists() or any(path.glob("*/dataset_info.json")))
 
 
 def _tfds(name, folder):

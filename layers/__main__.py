@@ -1,7 +1,9 @@
 """Lists the layers, and copies them with their tests into a project: python -m layers copy LSTMCell path/to/project"""
 
 import ast
+import contextlib
 import inspect
+import io
 import os
 import pathlib
 import re
@@ -23,6 +25,7 @@ app = cyclopts.App(
     help_format="plaintext",
     help_formatter="plain",
     version_flags=[],
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -31,10 +34,20 @@ class Stop(Exception):
 
 
 def main(arguments=None):
-    """Run a command. Errors are one line, and exit status 2."""
+    """Run a command. Errors are one line, and exit status 2; a reader of the output may leave early."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for terminals that lack a character
     try:
-        app(arguments, exit_on_error=False, print_error=False)
-    except (cyclopts.CycloptsError, Stop) as error:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain as it shuts down
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except (cyclopts.CycloptsError, Stop, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
@@ -71,8 +84,8 @@ def copy(
     existing = [str(path) for path in texts if os.path.lexists(path)]
     if existing and not force:
         raise Stop(f"Nothing was written: --force replaces files that exist. Received: {', '.join(existing)}")
-    for path, text in texts.items():
-        write(path, text)
+    write(texts)
+    for path in texts:
         print(f"wrote {path}")
     for name in names:
         print(f"from {module_of(name)} import {name}  # with {folder} as the working folder or on the Python path")
@@ -80,18 +93,25 @@ def copy(
     print(f"cd {shlex.quote(str(folder))} && python -m pytest {' '.join(tests)}")
 
 
-def write(path, text):
-    """Write a file in one move, so that an error leaves the old one. A symbolic link is replaced, not followed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def write(texts):
+    """Write files, texts by path, and put them in their places once all are written: an error leaves the old ones.
+
+    A symbolic link is replaced, not followed.
+    """
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary[path].open("x", encoding="utf-8") as file:
+                file.write(text)
+        for path in texts:
+            os.replace(temporary[path], path)
     except OSError as error:
         raise Stop(f"The file cannot be written. Received: {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for path in temporary.values():
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def module_of(name):

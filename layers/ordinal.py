@@ -22,7 +22,7 @@ class ProportionalOdds(keras.layers.Layer):
         gaps: δ, shape (classes - 2,), initialized to 0.
 
     Args:
-        classes: the ordered classes, at least two integers, ascending.
+        classes: the ordered classes, at least two numbers, ascending.
 
     Call arguments: `inputs`, x of shape (batch, features).
     Returns: P(y > k), shape (batch, classes - 1), decreasing in k.
@@ -31,9 +31,9 @@ class ProportionalOdds(keras.layers.Layer):
 
     def __init__(self, classes, **kwargs):
         super().__init__(**kwargs)
-        self.classes = [int(k) for k in classes]
+        self.classes = [int(k) if k == int(k) else float(k) for k in classes]  # half stars are ratings too
         if len(self.classes) < 2 or self.classes != sorted(set(self.classes)):
-            raise ValueError(f"Argument `classes` must be two or more ascending integers. Received: classes={classes}")
+            raise ValueError(f"Argument `classes` must be two or more ascending numbers. Received: classes={classes}")
 
     def build(self, input_shape):
         self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], 1))

@@ -166,7 +166,7 @@ def run(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = Non
 def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "gru",
-    units: Annotated[cli.Count, Parameter(help="Units of the cell.")] = 16,
+    units: Annotated[cli.Units, Parameter(help="Units of the cell.")] = 16,
 ):
     """Compare with built-in layers.
 

@@ -24,7 +24,7 @@ Try next: --cell lstm, in which no unit tracks quotation marks; --run runs/imdb_
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
@@ -64,7 +64,7 @@ class Settings:
     """Timesteps of the test split to read, at most."""
     cell: Literal[tuple(CELLS)] = "coupled-lstm"
     """Recurrent cell of the network that is trained."""
-    units: cli.Count = 128
+    units: cli.Units = 128
     """Units of its recurrent layer."""
     window: Annotated[int, cli.at_least(2)] = 200
     """Characters in one training step, the farthest that a gradient goes back."""
@@ -124,7 +124,7 @@ def train_network(run, text, s):
     minutes = fit(model, *examples, run, s.epochs, s.learning_rate)
     reader = build_model(len(alphabet), s.cell, s.units)  # of any number of texts; this is the model that is saved
     reader.set_weights(model.get_weights())
-    reader.save(run / "model.keras")
+    run.save_model(reader)
     return minutes
 
 
@@ -157,12 +157,16 @@ def series_at_ends(pieces):
 
 def read_characters(run, s, text, timesteps):
     if not text:
-        text = characters.load(s.data, s.data_dir).splits["test"][:timesteps]
+        loaded = characters.load(s.data, s.data_dir, encoding=s.encoding)
+        run.check_data(loaded.checksum())
+        text = loaded.splits["test"][:timesteps]
     return Alphabet.load(run).ids(text)[None], [*text], text_series(text)
 
 
 def read_own_characters(run, s, text, timesteps):
-    return read_characters(run, SimpleNamespace(data=characters.GENERATED, data_dir=None), text, timesteps)
+    return read_characters(
+        run, SimpleNamespace(data=characters.GENERATED, data_dir=None, encoding=None), text, timesteps
+    )
 
 
 def read_review(run, s, text, timesteps):
@@ -181,7 +185,10 @@ def read_sentence(run, s, text, timesteps):
 def read_days(run, s, text, timesteps):
     if text is not None:
         raise Stop(f"A run of stock_prices reads the days of its test split; it takes no --text. Received: {text!r}")
-    data = prices.load(s.data, s.data_dir, s.target, s.window, s.column, s.ticker, start=s.start, end=s.end)
+    reading = cli.TableFlags(**{field.name: getattr(s, field.name) for field in fields(cli.TableFlags)}).reading
+    form = prices.Form(reading, s.date_format, s.decimal, s.by_day)
+    data = prices.load(s.data, s.data_dir, s.target, s.window, s.column, s.ticker, start=s.start, end=s.end, form=form)
+    run.check_data(data.checksum())
     target = data.target_column
     series = data.features.assign(**{f"mean {target} of 20 days": data.features[target].rolling(20).mean()})
     days = series[data.first_days["test"] :][:timesteps]
@@ -218,7 +225,10 @@ def read(run, text=None, timesteps=1500):
     if recipe not in READERS:
         raise Stop(f"Only runs of {', '.join(READERS)} can be read. Received: a run of {recipe}")
     with runs.user_errors():
-        inputs, labels, series = READERS[recipe](run, settings, text, timesteps)
+        try:
+            inputs, labels, series = READERS[recipe](run, settings, text, timesteps)
+        except (AttributeError, TypeError) as error:  # a setting that is missing, or is no number
+            raise Stop(f"{run / 'config.json'} is damaged or of another version ({error}): train again.") from error
         if len(labels) < 2:
             raise Stop(f"The text must have two timesteps or more. Received: {text!r}")
         traced = trace(run.model(), inputs)

@@ -127,7 +127,7 @@ def gradient_norms(make_cell, timesteps=100, seed=0, radius=None):
     perturbations = Perturbations(UNITS)
     inputs = keras.Input((timesteps, FEATURES), batch_size=BATCH_SIZE)
     model = keras.Model(inputs, keras.layers.RNN(PerturbedCell(cell))(perturbations(inputs)))
-    model.compile(keras.optimizers.SGD(1.0), loss=lambda mix, h: ops.sum(mix * h, axis=-1))
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda mix, h: ops.sum(mix * h, axis=-1), run_eagerly=True)
     model.train_on_batch(x, mix)
     norms = np.linalg.norm(ops.convert_to_numpy(perturbations.values), axis=(0, 2))
     return norms / norms[-1]
@@ -139,6 +139,19 @@ def set_spectral_radius(cell, radius):
     blocks = np.split(u, u.shape[1] // UNITS, axis=1)
     blocks = [radius * block / np.abs(np.linalg.eigvals(block)).max() for block in blocks]
     cell.recurrent_kernel.assign(np.concatenate(blocks, axis=1))
+
+
+def norms_by_radius(timesteps=100, seed=0):
+    """The `gradient_norms` of each cell, by the spectral radius of U."""
+    return {
+        name: {f"radius {r}": gradient_norms(lambda: cell(UNITS), timesteps, seed, r) for r in RADII}
+        for name, cell in CELLS.items()
+    }
+
+
+def norms_of_remedies(timesteps=100, seed=0):
+    """The `gradient_norms` of each remedy."""
+    return {name: gradient_norms(make_cell, timesteps, seed) for name, make_cell in REMEDIES.items()}
 
 
 # -------------------------------------------------------------------------------------------------- adding problem
@@ -158,10 +171,10 @@ def learning_curve(make_cell, lag, steps, seed, optimizer, radius=None):
     return np.array(history.history["loss"])
 
 
-def final_errors(lags, steps=1200, seed=0):
-    """The mean squared error over the last tenth of the training, by cell and lag."""
+def final_errors(lags, steps=1200, seed=0, verbose=0):
+    """The mean squared error over the last tenth of the training, by cell and lag; `verbose=1` shows a progress bar."""
     errors = {name: {} for name in LEARNERS}
-    bar = keras.utils.Progbar(len(lags) * len(LEARNERS), unit_name="training")
+    bar = keras.utils.Progbar(len(lags) * len(LEARNERS), unit_name="training", verbose=verbose)
     for lag in lags:
         for name, make_cell in LEARNERS.items():
             curve = learning_curve(make_cell, lag, steps, seed, keras.optimizers.Adam(0.005, global_clipnorm=1.0))
@@ -238,16 +251,13 @@ def run(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = Non
     """Measure, train, report and draw; the default command."""
     s = settings
     folder = runs.open_run(RECIPE, s, "random sequences", run_dir)
-    norms = {
-        name: {f"radius {r}": gradient_norms(lambda: cell(UNITS), s.timesteps, s.seed, r) for r in RADII}
-        for name, cell in CELLS.items()
-    }
-    norms["remedies"] = {name: gradient_norms(cell, s.timesteps, s.seed) for name, cell in REMEDIES.items()}
+    norms = norms_by_radius(s.timesteps, s.seed)
+    norms["remedies"] = norms_of_remedies(s.timesteps, s.seed)
     print(f"‖∂L/∂h‖ at the first of {s.timesteps} timesteps, relative to the last:")
     for panel, curves in norms.items():
         print(f"    {panel:10}" + ", ".join(f"{name}: {values[0]:.0e}" for name, values in curves.items()))
     clipped = clipped_curves(min(s.steps, 400), s.seed)
-    errors = final_errors(s.lags, s.steps, s.seed)
+    errors = final_errors(s.lags, s.steps, s.seed, verbose=1)
     baseline = f"the answer 1, always: {tasks.ADDING_BASELINE:.3f}"
     print(f"Mean squared error of the adding problem after {s.steps} steps of training ({baseline}):")
     for name, by_lag in errors.items():

@@ -41,6 +41,7 @@ from cyclopts import Parameter
 from keras import ops
 
 from datasets import captions
+from datasets.local import Reading
 from datasets.pictures import pictures_in
 from layers import Attention, AttentionDecoder, TiedEmbedding, VectorDecoder
 
@@ -48,6 +49,8 @@ RECIPE = "image_captioning"
 CNN = "cnn"
 FEATURES = runs.RUNS / RECIPE / "features"  # cached
 BEAM, LENGTH_PENALTY = 3, 1.0
+TOO_LONG = 2  # times --longest
+DRAWN = 24  # pictures
 app = cli.app(RECIPE, __doc__)
 
 
@@ -55,16 +58,16 @@ app = cli.app(RECIPE, __doc__)
 
 Enters = Literal["same-vector", "initial-state", "attention"]
 Encoder = Annotated[Literal[CNN, *pictures.pretrained_names()], Parameter(show_choices=False)]
-BeamWidth = Annotated[cli.Count, Parameter(help="Beam width; 1 is greedy search.")]
+BeamWidth = Annotated[int, cli.at_least(1, 100), Parameter(help="Beam width; 1 is greedy search.")]
 LengthPenalty = Annotated[
     float, cli.at_least(0, 10), Parameter(help="Length penalty α: above 0, longer captions are preferred.")
 ]
 
 
 @dataclass(kw_only=True)
-class Settings(cli.Settings):
+class Settings(cli.TableSettings):
     data: str = captions.GENERATED
-    """scenes (built in), flickr8k, coco, or a folder with captions.csv and pictures."""
+    """scenes (built in), flickr8k, coco, or a file of captions or a folder that holds one, with the pictures beside."""
     split_seed: cli.Seed = 0
     """Seed of the division into splits, where the data has none."""
     odd: Literal["refuse", "skip"] = "refuse"
@@ -75,24 +78,24 @@ class Settings(cli.Settings):
     """cnn, a small network trained here, or a network of keras.applications, such as MobileNetV2."""
     weights: str = "imagenet"
     """Weights of that network: a .weights.h5 file, or imagenet to download them."""
-    size: Annotated[int, cli.at_least(32)] = 48
+    size: Annotated[int, cli.at_least(32, 2048)] = 48
     """Width and height in pixels to which pictures are resized."""
     mirrored: cli.Switch = False
     """Train on mirrored pictures too; not where left and right matter."""
-    crops: cli.CountOrNone = 0
+    crops: Annotated[int, cli.at_least(0, 100)] = 0
     """Train on so many random crops of each picture too; not where the edges matter."""
     test_augmentation: cli.Switch = False
     """Caption a picture together with its central crop and, with --mirrored, both of them mirrored."""
     cell: cli.Cell = "lstm"
     """Recurrent cell."""
-    units: cli.Count = 192
+    units: cli.Units = 192
     """Units of the recurrent layer."""
-    embedding: cli.Count = 192
+    embedding: cli.Units = 192
     """Embedding size."""
     vocabulary: Annotated[int, cli.at_least(300)] = 2500
     """Vocabulary size in subwords, at most."""
-    longest: Annotated[int, cli.at_least(5)] = 40
-    """Subwords in a caption, at most."""
+    longest: Annotated[int, cli.at_least(5, 10_000)] = 40
+    """Subwords in a caption, at most; captions of more than twice as many are not trained on."""
     dropout: cli.Share = 0.2
     """Share of the features, of the embeddings and of the decoder's outputs that is dropped."""
     label_smoothing: cli.Share = 0.1
@@ -122,10 +125,13 @@ class Examples(NamedTuple):
     captions: list  # for each picture a list of texts
 
 
-def load_data(data=captions.GENERATED, data_dir=None, split_seed=0, odd="refuse"):
+def load_data(data=captions.GENERATED, data_dir=None, split_seed=0, odd="refuse", reading=Reading()):
     """Splits "train", "validation" and "test", tables with the columns name and captions; and their pictures."""
     with runs.user_errors():
-        return captions.load(data, data_dir, split_seed, odd)
+        loaded = captions.load(data, data_dir, split_seed, odd, reading)
+    for line in (*loaded.understood, *(f"skipped: {message}" for message in loaded.skipped)):
+        print(line)
+    return loaded
 
 
 def picture_inputs(source, names, augment=None, encoder=CNN, weights="imagenet", size=48, odd="refuse"):
@@ -142,7 +148,7 @@ def picture_inputs(source, names, augment=None, encoder=CNN, weights="imagenet",
         for message in messages:
             print(f"skipped: {message}")
         if not arrays:
-            raise ValueError("None of the pictures can be read.")
+            raise ValueError(f"None of the pictures can be read. Received: {len(names):,} that may be pictures")
         views = np.stack([*arrays.values()])
         views = augment(views) if augment else [views]
         if encoder != CNN:
@@ -164,10 +170,21 @@ def augmentation(s):
     return functools.partial(pictures.evaluation_views, mirrored=s.mirrored) if s.test_augmentation else None
 
 
-def caption_columns(subwords, captions):
-    """For each caption its picture's number, (captions,), and its subwords, a list of lists of ids."""
-    pairs = [(number, normalized(text)) for number, texts in enumerate(captions) for text in texts]
-    return [np.array([number for number, _ in pairs]), subwords.ids([text for _, text in pairs])]
+def caption_columns(subwords, captions, most=np.inf):
+    """For each caption of at most so many subwords its picture's number, (captions,), and a list of lists of ids."""
+    numbers = [number for number, texts in enumerate(captions) for _ in texts]
+    rows = subwords.ids([normalized(text) for texts in captions for text in texts])
+    kept = [i for i, ids in enumerate(rows) if len(ids) <= most]
+    return [np.array([numbers[i] for i in kept]), [rows[i] for i in kept]]
+
+
+def report_too_long(subwords, captions, most, split):
+    """Say how many captions `caption_columns` leaves out. Raises Stop if it leaves none."""
+    kept, all_of_them = len(caption_columns(subwords, captions, most)[1]), sum(map(len, captions))
+    if not kept:
+        raise runs.Stop(f"All captions of the {split} split have more than {most} subwords: --longest must be larger.")
+    if kept < all_of_them:
+        print(f"{all_of_them - kept:,} captions of the {split} split, of more than {most} subwords, are left out.")
 
 
 def teacher_forcing(views, seed=0):
@@ -265,8 +282,9 @@ def fit(
 
     Returns the minutes of training.
     """
-    stream, steps = batches.bucketed(caption_columns(subwords, train.captions), batch_size, seed)
-    held_out, _ = batches.by_length(caption_columns(subwords, validation.captions), batch_size)
+    most = TOO_LONG * longest
+    stream, steps = batches.bucketed(caption_columns(subwords, train.captions, most), batch_size, seed)
+    held_out, _ = batches.by_length(caption_columns(subwords, validation.captions, most), batch_size)
     example = teacher_forcing(train.views, seed)
     rate = training.warmed_up_cosine_decay(learning_rate, epochs, steps)
     with training.scope(model):
@@ -311,15 +329,16 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     s = settings
     if s.self_critical:
         self_critical.require_tensorflow()
-    data = load_data(s.data, s.data_dir, s.split_seed, s.odd)
-    # Pictures are read before the run's folder is created, so that damaged ones leave no folder behind.
+    data = load_data(s.data, s.data_dir, s.split_seed, s.odd, s.reading)
+    # All that can be refused is read before the run's folder is created, so that no folder is left behind.
     training_views = functools.partial(pictures.training_views, mirrored=s.mirrored, crops=s.crops)
     examples = load_examples(s, data, "train", training_views), load_examples(s, data, "validation")
     test = load_examples(s, data, "test", augmentation(s))
+    subwords = Subwords.learn([normalized(text) for row in examples[0].captions for text in row], s.vocabulary)
+    for split, part in zip(("train", "validation"), examples):
+        report_too_long(subwords, part.captions, TOO_LONG * s.longest, split)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):
-        texts = [normalized(text) for row in examples[0].captions for text in row]
-        subwords = Subwords.learn(texts, s.vocabulary)
         subwords.save(run)
         shape = examples[0].views.shape[2:]
         model = build_model(len(subwords), shape, s.enters, s.cell, s.units, s.embedding, s.dropout, s.seed)
@@ -389,7 +408,7 @@ def report(found, data, examples, run, split="test"):
     for name, value in metrics.items():
         print(f"    {name:8}{value:7.3f}")
     few = np.linspace(0, len(texts) - 1, min(12, len(texts))).astype(int)
-    shown = dict(data.pictures.arrays([examples.names[i] for i in few]))
+    shown = pictures.previews(data.pictures, [examples.names[i] for i in few])
     figure = sheet([shown[examples.names[i]] for i in few], [texts[i] for i in few])
     run.save_figure(figure, f"captions-{split}.png")
     references = [" | ".join(row) for row in examples.captions]
@@ -415,7 +434,8 @@ def ensemble_scores(finished, data):
 def open_finished(run):
     """A finished run, its settings, subwords and model."""
     run = runs.finished_run(RECIPE, run)
-    return run, run.settings(Settings), Subwords.load(run), run.model()
+    subwords = Subwords.load(run)
+    return run, run.settings(Settings), subwords, run.model(subwords)
 
 
 @app.command
@@ -428,7 +448,8 @@ def evaluate(
 ):
     """Report on the test split again."""
     run, s, subwords, model = open_finished(run)
-    data, split = load_data(s.data, s.data_dir, s.split_seed, s.odd), "validation" if validation else "test"
+    data, split = load_data(s.data, s.data_dir, s.split_seed, s.odd, s.reading), "validation" if validation else "test"
+    run.check_data(data.checksum())
     examples = load_examples(s, data, split, augmentation(s))
     found = write_captions([model], subwords, examples.views, beam, length_penalty, s.longest)
     report(found, data, examples, run, split)
@@ -468,10 +489,10 @@ def predict(
         texts = [text for text, _ in beams]
         for text, probability in zip(texts, caption_probabilities(model, subwords, picture_views, texts)):
             print(f"    {probability:9.4%}  {text}")
-    shown = dict(source.arrays(names[:24]))
+    shown = pictures.previews(source, names[:DRAWN])
     best = [beams[0][0] for beams in found]
     run.save_figure(sheet([*shown.values()], best), "predicted.png")
-    print(f"Drawn in {run / 'predicted.png'}")
+    print(f"Drawn in {run / 'predicted.png'}{f', the first {DRAWN}' if len(names) > DRAWN else ''}")
     if s.enters == "attention":
         draw_attention(model, subwords, shown, views[0], best, run)
 
@@ -479,12 +500,10 @@ def predict(
 def draw_attention(model, subwords, shown, inputs, texts, run):
     """Draw the attention weights of each subword of each text, the captions of the pictures `shown`, by name."""
     decoder = decoding.StepwiseDecoder(model)
-    for (name, picture), given, text in zip(shown.items(), inputs, texts):
+    for stem, picture, given, text in zip(pictures.distinct_stems(shown), shown.values(), inputs, texts):
         target = subwords.ids([text])[0]
         weights = decoding.attention_weights(decoder, given, target)
-        run.save_figure(
-            attention_sheet(picture, subwords.pieces(target[:-1]), weights), f"attention-{Path(name).stem}.png"
-        )
+        run.save_figure(attention_sheet(picture, subwords.pieces(target[:-1]), weights), f"attention-{stem}.png")
     print(f"The attention weights of each subword are drawn in {run / 'attention-….png'}")
 
 
@@ -496,8 +515,8 @@ def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
     enters: Annotated[Enters, Parameter(help="How the picture enters the decoder.")] = "attention",
-    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer.")] = 32,
-    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 24,
+    units: Annotated[cli.Units, Parameter(help="Units of the recurrent layer.")] = 32,
+    embedding: Annotated[cli.Units, Parameter(help="Embedding size.")] = 24,
 ):
     """Compare with built-in layers.
 

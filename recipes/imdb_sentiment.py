@@ -26,6 +26,7 @@ from toolkit import batches, cli, runs, training, verification
 from toolkit.baselines.reviews import BASELINES
 from toolkit.cells import recurrent
 from toolkit.plots import word_scores
+from toolkit.review_settings import ReviewFlags
 from toolkit.text.words import Vocabulary, columns
 
 import keras
@@ -44,20 +45,20 @@ app = cli.app(RECIPE, __doc__)
 
 
 @dataclass(kw_only=True)
-class Settings(cli.Settings):
+class Settings(ReviewFlags, cli.Settings):
     data: str = reviews.GENERATED
-    """phrases (built in), imdb, imdb_reviews (no stars), or a CSV or JSON-lines file, or a folder of two."""
+    """phrases (built in), imdb, imdb_reviews (no stars), or a file or folder of reviews."""
     split_seed: cli.Seed = 0
     """Seed of the division into training and validation splits."""
     vocabulary: Annotated[int, cli.at_least(10)] = 20_000
     """Vocabulary size: the most frequent words of the training split."""
-    words: Annotated[int, cli.at_least(5)] = 400
+    words: Annotated[int, cli.at_least(5, 10_000)] = 400
     """Words to read of a review: its last ones."""
     cell: cli.Cell = "lstm"
     """Recurrent cell."""
-    units: cli.Count = 64
+    units: cli.Units = 64
     """Units of the recurrent layer, in each direction."""
-    embedding: cli.Count = 64
+    embedding: cli.Units = 64
     """Embedding size."""
     bigrams: cli.CountOrNone = 0
     """Ids for pairs of neighbouring words, whose embedding is added to the word's; 0 for none."""
@@ -76,10 +77,12 @@ class Settings(cli.Settings):
 # ------------------------------------------------------------------------------------------------------------ data
 
 
-def load_data(data=reviews.GENERATED, data_dir=None, split_seed=0):
+def load_data(data=reviews.GENERATED, data_dir=None, split_seed=0, reading=reviews.Reading()):
     """Reviews with splits "train", "validation" and "test", tables with the columns text and label (0 or 1)."""
     with runs.user_errors():
-        return reviews.load(data, data_dir, split_seed)
+        loaded = reviews.load(data, data_dir, split_seed, reading, needs="label")
+    print(*loaded.understood, sep="\n", end="\n" * bool(loaded.understood))
+    return loaded
 
 
 # --------------------------------------------------------------------------------------------------------- network
@@ -135,8 +138,8 @@ def train(
     s = settings
     start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
     if start:
-        s = replace(s, **{name: start.config["settings"][name] for name in TAKEN_OVER})
-    data = load_data(s.data, s.data_dir, s.split_seed)
+        s = replace(s, **start.some_settings(Settings, TAKEN_OVER))
+    data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):
         pretrained = start.model() if start else None
@@ -184,14 +187,17 @@ def evaluate_model(model, vocabulary, data, words=400, bigrams=0, baselines=BASE
 def open_finished(run):
     """A finished run, its settings, vocabulary and model."""
     run = runs.finished_run(RECIPE, run)
-    return run, run.settings(Settings), Vocabulary.load(run), run.model()
+    vocabulary = Vocabulary.load(run)
+    return run, run.settings(Settings), vocabulary, run.model(vocabulary)
 
 
 @app.command
 def evaluate(*, run: cli.FinishedRun = None):
     """Report on the test split again."""
     run, s, vocabulary, model = open_finished(run)
-    evaluate_model(model, vocabulary, load_data(s.data, s.data_dir, s.split_seed), s.words, s.bigrams)
+    data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
+    run.check_data(data.checksum())
+    evaluate_model(model, vocabulary, data, s.words, s.bigrams)
 
 
 # --------------------------------------------------------------------------------------------------------- predict
@@ -225,9 +231,9 @@ def predict(
 def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
-    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
-    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 64,
-    words: Annotated[int, cli.at_least(5), Parameter(help="Words of the longest review.")] = 60,
+    units: Annotated[cli.Units, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
+    embedding: Annotated[cli.Units, Parameter(help="Embedding size.")] = 64,
+    words: Annotated[int, cli.at_least(5, 10_000), Parameter(help="Words of the longest review.")] = 60,
 ):
     """Compare with built-in layers.
 

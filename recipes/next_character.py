@@ -51,12 +51,14 @@ app = cli.app(RECIPE, __doc__)
 @dataclass(kw_only=True)
 class Settings(cli.Settings):
     data: str = characters.GENERATED
-    """talk (built in), or a text file in UTF-8."""
+    """talk (built in), a text file, or a folder of text files."""
+    encoding: cli.Encoding = None
+    """Encoding of the text, such as cp1252. [default: UTF-8, or what its byte-order mark tells]"""
     cell: cli.Cell = "lstm"
     """Recurrent cell."""
-    units: cli.Count = 128
+    units: cli.Units = 128
     """Units of each recurrent layer."""
-    layers: cli.Count = 1
+    layers: Annotated[int, cli.at_least(1, 100)] = 1
     """Recurrent layers."""
     window: Annotated[int, cli.at_least(2)] = 64
     """Characters in one training step, the farthest that a gradient goes back."""
@@ -73,10 +75,12 @@ class Settings(cli.Settings):
 # ------------------------------------------------------------------------------------------------------------ data
 
 
-def load_data(data=characters.GENERATED, data_dir=None):
+def load_data(data=characters.GENERATED, data_dir=None, encoding=None):
     """A text in the parts "train", "validation" and "test", and the alphabet of the first."""
     with runs.user_errors():
-        return characters.load(data, data_dir)
+        loaded = characters.load(data, data_dir, encoding=encoding)
+    print(*loaded.understood, sep="\n", end="\n" * bool(loaded.understood))
+    return loaded
 
 
 # --------------------------------------------------------------------------------------------------------- network
@@ -121,7 +125,7 @@ def fit(model, train, validation, run, epochs=5, learning_rate=0.01):
 def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
     """Train on a text, report and write a sample; the default command."""
     s = settings
-    text = load_data(s.data, s.data_dir)
+    text = load_data(s.data, s.data_dir, s.encoding)
     check_length(text, s.batch_size, s.window)
     run = runs.open_run(RECIPE, s, text.checksum(), run_dir, resume)
     alphabet = Alphabet(text.alphabet)
@@ -134,7 +138,7 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     reader = build_model(len(alphabet), **network, batch_size=1)  # of one text; this is the model that is saved
     for variable, trained in zip(reader.trainable_variables, model.trainable_variables, strict=True):
         variable.assign(trained)
-    reader.save(run / "model.keras")
+    run.save_model(reader)
     metrics = evaluate_model(reader, alphabet, text)
     print("\nA sample:\n" + continuation(reader, alphabet, text.splits["test"][:1], 300, temperature=0.8))
     run.finish({"minutes": minutes} | metrics)
@@ -209,14 +213,17 @@ def evaluate_model(model, alphabet, text):
 def open_finished(run):
     """A finished run, its settings, alphabet and model."""
     run = runs.finished_run(RECIPE, run)
-    return run, run.settings(Settings), Alphabet.load(run), run.model()
+    alphabet = Alphabet.load(run)
+    return run, run.settings(Settings), alphabet, run.model(alphabet)
 
 
 @app.command
 def evaluate(*, run: cli.FinishedRun = None):
     """Report on the test split again."""
-    _, s, alphabet, model = open_finished(run)
-    evaluate_model(model, alphabet, load_data(s.data, s.data_dir))
+    run, s, alphabet, model = open_finished(run)
+    text = load_data(s.data, s.data_dir, s.encoding)
+    run.check_data(text.checksum())
+    evaluate_model(model, alphabet, text)
 
 
 # --------------------------------------------------------------------------------------------------------- predict
@@ -256,7 +263,9 @@ def sample(
     run: cli.FinishedRun = None,
     length: Annotated[cli.Count, Parameter(help="Characters to write.")] = 400,
     temperature: Annotated[
-        float, cli.at_least(0.01), Parameter(help="Below 1, likely characters become likelier; above 1, less likely.")
+        float,
+        cli.at_least(0.01, 100),
+        Parameter(help="Below 1, likely characters become likelier; above 1, less likely."),
     ] = 1.0,
     top_k: Annotated[
         cli.Count | None, Parameter(help="Draw only from the k likeliest characters. [default: from all]")
@@ -301,7 +310,7 @@ def type_along(*, run: cli.FinishedRun = None):
 def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
-    units: Annotated[cli.Count, Parameter(help="Units of each of the two recurrent layers.")] = 32,
+    units: Annotated[cli.Units, Parameter(help="Units of each of the two recurrent layers.")] = 32,
 ):
     """Compare with built-in layers.
 

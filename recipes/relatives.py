@@ -54,7 +54,7 @@ class Settings:
     """Lengths of the adding problem, with commas between."""
     steps: Annotated[int, cli.at_least(STEPS_AVERAGED)] = 600
     """Steps of each training."""
-    seeds: cli.Count = 1
+    seeds: Annotated[int, cli.at_least(1, 1000)] = 1
     """Trainings of each cell on each task, with the seeds 0, 1, …"""
 
 

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 
 from toolkit import batches, cli, runs, training, verification
 from toolkit.cells import recurrent
+from toolkit.review_settings import ReviewFlags
 from toolkit.text.words import Vocabulary
 
 import keras
@@ -47,20 +48,20 @@ app = cli.app(RECIPE, __doc__)
 
 
 @dataclass(kw_only=True)
-class Settings(cli.Settings):
+class Settings(ReviewFlags, cli.Settings):
     data: str = "imdb"
     """As in imdb_sentiment.py; unlabelled reviews are used where there are any."""
     split_seed: cli.Seed = 0
     """Seed of the division into training and validation splits."""
     vocabulary: Annotated[int, cli.at_least(10)] = 30_000
     """Vocabulary size: the most frequent words of the training and unlabelled splits."""
-    words: Annotated[int, cli.at_least(5)] = 200
+    words: Annotated[int, cli.at_least(5, 10_000)] = 200
     """Words in a piece: a longer review is cut into several."""
     cell: cli.Cell = "lstm"
     """Recurrent cell."""
-    units: cli.Count = 256
+    units: cli.Units = 256
     """Units of the recurrent layer, in each direction."""
-    embedding: cli.Count = 128
+    embedding: cli.Units = 128
     """Embedding size."""
     dropout: cli.Share = 0.1
     """Share of the embeddings that is dropped."""
@@ -77,10 +78,12 @@ class Settings(cli.Settings):
 # ------------------------------------------------------------------------------------------------------------ data
 
 
-def load_data(data="imdb", data_dir=None, split_seed=0):
+def load_data(data="imdb", data_dir=None, split_seed=0, reading=reviews.Reading()):
     """Reviews with splits "train", "validation" and, if there are any, "unlabelled": tables with a column text."""
     with runs.user_errors():
-        return reviews.load(data, data_dir, split_seed)
+        loaded = reviews.load(data, data_dir, split_seed, reading, needs="text")
+    print(*loaded.understood, sep="\n", end="\n" * bool(loaded.understood))
+    return loaded
 
 
 def training_texts(data):
@@ -215,7 +218,7 @@ def fit(model, train, validation, run, epochs=3, batch_size=64, learning_rate=0.
 def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
     """Train on the training and unlabelled splits, and report the perplexity on the validation split."""
     s = settings
-    data = load_data(s.data, s.data_dir, s.split_seed)
+    data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):
         texts = training_texts(data)
@@ -229,7 +232,7 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     perplexity = float(np.exp(pd.read_csv(run / "history.csv")["val_loss"].min()))
     run.finish({"minutes": minutes, "validation_perplexity": perplexity})
     print(f"Perplexity on the validation split, mean of both directions: {perplexity:.1f}")
-    print(f"Next: python recipes/imdb_sentiment.py train --data imdb --pretrained {run.path}")
+    print(f"Next: python recipes/imdb_sentiment.py train --data {s.data} --pretrained {run.path}")
 
 
 # ---------------------------------------------------------------------------------------------------------- verify
@@ -239,9 +242,9 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
 def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
-    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
-    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 32,
-    words: Annotated[int, cli.at_least(5), Parameter(help="Words of the longest review.")] = 60,
+    units: Annotated[cli.Units, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
+    embedding: Annotated[cli.Units, Parameter(help="Embedding size.")] = 32,
+    words: Annotated[int, cli.at_least(5, 10_000), Parameter(help="Words of the longest review.")] = 60,
 ):
     """Compare with built-in layers.
 

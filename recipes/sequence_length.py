@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from toolkit import batches, cli, comparisons, runs, training, verification
 from toolkit.cells import CELL_NAMES, recurrent, units_for
 from toolkit.plots import lengths as length_plots
+from toolkit.review_settings import ReviewFlags
 from toolkit.runs import Stop
 from toolkit.text.words import Vocabulary
 
@@ -60,9 +61,9 @@ app = cli.app(RECIPE, __doc__)
 
 
 @dataclass(kw_only=True)
-class Settings:
+class Settings(ReviewFlags):
     data: str = reviews.GENERATED
-    """phrases (built in), imdb, imdb_reviews (no stars), or a CSV or JSON-lines file, or a folder of two."""
+    """phrases (built in), imdb, imdb_reviews (no stars), or a file or folder of reviews."""
     data_dir: Annotated[str | None, Parameter(group=cli.RUN)] = None
     """Folder in which --data is looked up."""
     cells: comparisons.some_of([*CELL_NAMES, CHRONO]) = field(default_factory=lambda: ["simple", "gru", "lstm", CHRONO])
@@ -71,7 +72,7 @@ class Settings:
     """Numbers of words that reviews are cut to, with commas between."""
     delays: comparisons.Lengths = field(default_factory=lambda: [5, 10, 20, 40])
     """Lengths of the sequences in the recall experiment, with commas between; "" for no such experiment."""
-    seeds: cli.Count = 1
+    seeds: Annotated[int, cli.at_least(1, 1000)] = 1
     """Trainings of each cell at each length, with the seeds 0, 1, …"""
     parameters: Annotated[int, cli.at_least(100)] = 25_000
     """Number of weights of each cell, approximately."""
@@ -221,7 +222,8 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     if not s.lengths:
         raise Stop("--lengths needs a whole number from 2 on, or several with commas between: 10,20,50.")
     with runs.user_errors():
-        data = reviews.load(s.data, s.data_dir, s.split_seed)
+        data = reviews.load(s.data, s.data_dir, s.split_seed, s.reading)
+    print(*data.understood, sep="\n", end="\n" * bool(data.understood))
     splits, vocabulary_size = long_reviews(data, max(s.lengths), s.vocabulary)
     sizes = ", ".join(f"{len(labels):,} {name}" for (_, labels), name in zip(splits, ("train", "validation", "test")))
     print(f"Reviews of at least {max(s.lengths)} words: {sizes}")
@@ -267,7 +269,7 @@ def recall_reach(accuracies):
 def evaluate(*, run: cli.FinishedRun = None):
     """Report on a finished comparison again."""
     run = runs.finished_run(RECIPE, run)
-    report(run, comparisons.table(run))
+    report(run, comparisons.table(run, experiment=str, length=int, accuracy=float))
 
 
 # ---------------------------------------------------------------------------------------------------------- verify
@@ -278,7 +280,7 @@ def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "simple",
     parameters: Annotated[int, cli.at_least(100), Parameter(help="Number of weights, approximately.")] = 2000,
-    words: Annotated[int, cli.at_least(5), Parameter(help="Words of a review.")] = 60,
+    words: Annotated[int, cli.at_least(5, 10_000), Parameter(help="Words of a review.")] = 60,
 ):
     """Compare with built-in layers.
 

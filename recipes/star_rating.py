@@ -16,10 +16,9 @@ Source: the proportional odds model, McCullagh (1980), "Regression Models for Or
 The built-in data is generated and needs no download. For real reviews use --data imdb, the Large Movie Review Dataset
 (Maas et al. 2011).
 
-Try next: --data imdb; --cell simple; your own reviews with a column rating.
+Try next: --data imdb; --cell simple; your own reviews with a column of ratings.
 """
 
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from toolkit import batches, cli, runs, training, verification
 from toolkit.baselines.reviews import STAR_BASELINES
 from toolkit.cells import recurrent
 from toolkit.plots import word_scores
+from toolkit.review_settings import ReviewFlags
 from toolkit.text.words import Vocabulary, columns
 
 import keras
@@ -52,20 +52,20 @@ app = cli.app(RECIPE, __doc__)
 
 
 @dataclass(kw_only=True)
-class Settings(cli.Settings):
+class Settings(ReviewFlags, cli.Settings):
     data: str = reviews.GENERATED
-    """phrases (built in), imdb, or a CSV or JSON-lines file, or a folder of two, with a column rating."""
+    """phrases (built in), imdb, or a file or folder of reviews with ratings."""
     split_seed: cli.Seed = 0
     """Seed of the division into training and validation splits."""
     vocabulary: Annotated[int, cli.at_least(10)] = 20_000
     """Vocabulary size: the most frequent words of the training split."""
-    words: Annotated[int, cli.at_least(5)] = 400
+    words: Annotated[int, cli.at_least(5, 10_000)] = 400
     """Words to read of a review: its last ones."""
     cell: cli.Cell = "lstm"
     """Recurrent cell."""
-    units: cli.Count = 64
+    units: cli.Units = 64
     """Units of the recurrent layer, in each direction."""
-    embedding: cli.Count = 64
+    embedding: cli.Units = 64
     """Embedding size."""
     bigrams: cli.CountOrNone = 0
     """Ids for pairs of neighbouring words, whose embedding is added to the word's; 0 for none."""
@@ -84,26 +84,25 @@ class Settings(cli.Settings):
 # ------------------------------------------------------------------------------------------------------------ data
 
 
-def load_data(data=reviews.GENERATED, data_dir=None, split_seed=0):
+def load_data(data=reviews.GENERATED, data_dir=None, split_seed=0, reading=reviews.Reading()):
     """Reviews with splits "train", "validation" and "test", tables with the columns text and rating."""
     with runs.user_errors():
-        return reviews.load(data, data_dir, split_seed)
+        loaded = reviews.load(data, data_dir, split_seed, reading, needs="rating")
+    print(*loaded.understood, sep="\n", end="\n" * bool(loaded.understood))
+    return loaded
 
 
 def ratings_of(data):
-    """The ratings of the training split in ascending order, an integer array.
+    """The ratings of the training split in ascending order, an array of whole numbers, or with half stars of floats.
 
-    Raises Stop if there are no ratings, fewer than three, or others in the validation or test split.
+    Raises Stop if there are fewer than two, or others in the validation or test split.
     """
-    for name in ("train", "validation", "test"):
-        if "rating" not in data.splits[name]:
-            raise runs.Stop(f"The reviews of {data.source} have no column rating, which star_rating needs.")
     ratings = np.unique(data.splits["train"]["rating"])
     unseen = {*data.splits["validation"]["rating"], *data.splits["test"]["rating"]} - {*ratings}
-    if len(ratings) < 3 or unseen:
+    if len(ratings) < 2 or unseen:
         raise runs.Stop(
-            "The training split needs at least three ratings, and all that occur in the validation and test splits. "
-            f"Received: {ratings.tolist()}, and only in the other splits {sorted(map(int, unseen))}"
+            "The training split needs two ratings or more, and all that occur in the validation and test splits. "
+            f"Received: {ratings.tolist()}, and only in the other splits {sorted(map(float, unseen))}"
         )
     return ratings
 
@@ -166,8 +165,8 @@ def train(
     s = settings
     start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
     if start:
-        s = replace(s, **{name: start.config["settings"][name] for name in TAKEN_OVER})
-    data = load_data(s.data, s.data_dir, s.split_seed)
+        s = replace(s, **start.some_settings(Settings, TAKEN_OVER))
+    data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
     ratings = ratings_of(data)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     run.write_json(RATINGS, ratings.tolist())
@@ -212,7 +211,8 @@ def measure(stars, truth, ratings):
     ranks = [np.searchsorted(ratings, values) for values in (truth, stars)]
     kappa = sklearn_metrics.cohen_kappa_score(*ranks, labels=range(len(ratings)), weights="quadratic")
     error, accuracy = np.mean(np.abs(stars - truth)), np.mean(stars == truth)
-    return {"mae_stars": float(error), "accuracy": float(accuracy), "qwk": float(kappa)}
+    kappa = float(kappa) if np.isfinite(kappa) else 0.0  # undefined where all reviews have one and the same rating
+    return {"mae_stars": float(error), "accuracy": float(accuracy), "qwk": kappa}
 
 
 def evaluate_model(model, vocabulary, ratings, data, run, words=400, bigrams=0, baselines=STAR_BASELINES):
@@ -239,7 +239,8 @@ def evaluate_model(model, vocabulary, ratings, data, run, words=400, bigrams=0, 
 
 def plot_confusion(stars, truth, ratings):
     """The confusion matrix: a row for each true rating, in shares of the row."""
-    counts = sklearn_metrics.confusion_matrix(truth, stars, labels=ratings)
+    ranks = [np.searchsorted(ratings, values) for values in (truth, stars)]  # scikit-learn takes no half stars
+    counts = sklearn_metrics.confusion_matrix(*ranks, labels=range(len(ratings)))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axis = plt.subplots(figsize=(6, 5.5))
     axis.imshow(shares, vmin=0, vmax=1)
@@ -256,16 +257,20 @@ def plot_confusion(stars, truth, ratings):
 def open_finished(run):
     """A finished run, its settings, ratings, vocabulary and model."""
     run = runs.finished_run(RECIPE, run)
-    with runs.user_errors():
-        ratings = np.array(json.loads((run / RATINGS).read_text()))
-    return run, run.settings(Settings), ratings, Vocabulary.load(run), run.model()
+    ratings, vocabulary = run.json(RATINGS, list), Vocabulary.load(run)
+    model = run.model(vocabulary)
+    numbers = all(type(rating) in (int, float) for rating in ratings)
+    if not numbers or not (np.diff(ratings) > 0).all() or len(ratings) != model.output_shape[-1] + 1:
+        raise runs.Stop(f"{run / RATINGS} is damaged: it must hold the network's ratings, ascending; train again.")
+    return run, run.settings(Settings), np.array(ratings), vocabulary, model
 
 
 @app.command
 def evaluate(*, run: cli.FinishedRun = None):
     """Report on the test split again."""
     run, s, ratings, vocabulary, model = open_finished(run)
-    data = load_data(s.data, s.data_dir, s.split_seed)
+    data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
+    run.check_data(data.checksum())
     evaluate_model(model, vocabulary, ratings, data, run, s.words, s.bigrams)
 
 
@@ -275,8 +280,8 @@ def evaluate(*, run: cli.FinishedRun = None):
 def verdict(probabilities, ratings):
     """What the network outputs for one text, (ratings - 1,), in words."""
     shares = -np.diff(np.concatenate([[1], probabilities, [0]]))
-    likely = ", ".join(f"{rating}: {share:.0%}" for rating, share in zip(ratings, shares) if share >= 0.05)
-    return f"{median(probabilities, ratings)} stars, expectation {expectation(probabilities, ratings):.1f} ({likely})"
+    likely = ", ".join(f"{rating:g}: {share:.0%}" for rating, share in zip(ratings, shares) if share >= 0.05)
+    return f"{median(probabilities, ratings):g} stars, expectation {expectation(probabilities, ratings):.1f} ({likely})"
 
 
 @app.command
@@ -307,9 +312,9 @@ def predict(
 def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "lstm",
-    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
-    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 64,
-    words: Annotated[int, cli.at_least(5), Parameter(help="Words of the longest review.")] = 60,
+    units: Annotated[cli.Units, Parameter(help="Units of the recurrent layer, in each direction.")] = 64,
+    embedding: Annotated[cli.Units, Parameter(help="Embedding size.")] = 64,
+    words: Annotated[int, cli.at_least(5, 10_000), Parameter(help="Words of the longest review.")] = 60,
 ):
     """Compare with built-in layers.
 

@@ -17,12 +17,11 @@ Shape:  sequence-to-sequence. The loss is over all N timesteps; all reports are 
 Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with --data; --units 4 and 64.
 """
 
-import hashlib
 import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
@@ -38,13 +37,13 @@ import pandas as pd
 from cyclopts import Parameter
 from keras import ops
 
-from datasets import prices
+from datasets import decimals, prices
 
 RECIPE = "stock_prices"
 RESIDUALS = "training_residuals.npy"  # in a run's folder, what `training_residuals` returns
 LOSSES = "daily_losses.npz"  # likewise, by the name of each ratio: daily losses of network and baseline, (2, days)
 HORIZON = 10  # days ahead in errors_by_horizon.png
-TRADING_DAYS = 252  # in a year
+TRADING_DAYS = 252  # in a year of weekdays with its holidays
 QUANTILES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}
 PRICE, VOLATILITY = "price", "volatility, % per year"  # quantities and units, as tables and figures name them
 app = cli.app(RECIPE, __doc__)
@@ -52,20 +51,38 @@ app = cli.app(RECIPE, __doc__)
 
 # -------------------------------------------------------------------------------------------------------- settings
 
+T = TypeVar("T")
+InFile = Annotated[T, Parameter(group=cli.FILE)]
 Target = Literal[tuple(prices.TARGETS)]
 Window = Annotated[int, cli.at_least(2)]
 
 
 @dataclass(kw_only=True)
-class Settings(cli.Settings):
+class FileFlags(cli.TableFlags):
+    """How a file of prices is read: what is not given is found out from the file."""
+
+    column: InFile[str | None] = None
+    """The column of prices, such as 'Adj Close'. [default: Close, or what else it is called]"""
+    ticker: InFile[str | None] = None
+    """Which series of a file with a column Ticker, or with a column for each company."""
+    date_format: InFile[str | None] = None
+    """How dates are written, as for strptime: %d/%m/%Y. [default: found out]"""
+    decimal: InFile[Literal[tuple(decimals.MARKS)] | None] = None
+    """What stands before decimals. [default: found out]"""
+    by_day: InFile[cli.Switch] = False
+    """Make one row of several of a day: the last Close, the highest High, the lowest Low."""
+
+    @property
+    def form(self):
+        return prices.Form(self.reading, self.date_format, self.decimal, self.by_day)
+
+
+@dataclass(kw_only=True)
+class Settings(FileFlags, cli.TableSettings):
     data: str = "sp500"
-    """sp500 (built in), or a CSV file, plain or gzipped, with the columns Date and Close."""
+    """sp500 (built in), or a table of dates and prices, such as a CSV file."""
     target: Target = "price"
     """What to forecast."""
-    column: str = "Close"
-    """The CSV's column of prices, such as 'Adj Close'."""
-    ticker: str | None = None
-    """Which series of a CSV with a column Ticker."""
     start: str | None = None
     """First day to use, YYYY-MM-DD."""
     end: str | None = None
@@ -74,7 +91,7 @@ class Settings(cli.Settings):
     """Days that the network looks back."""
     cell: cli.Cell = "gru"
     """Recurrent cell."""
-    units: cli.Count = 12
+    units: cli.Units = 12
     """Units of the recurrent layer."""
     epochs: cli.Count = 20
     """Passes over the training split."""
@@ -88,16 +105,26 @@ class Settings(cli.Settings):
 
 
 def load_data(
-    data="sp500", data_dir=None, target="price", window=60, column="Close", ticker=None, start=None, end=None
+    data="sp500",
+    data_dir=None,
+    target="price",
+    window=60,
+    column=None,
+    ticker=None,
+    start=None,
+    end=None,
+    form=prices.Form(),
 ):
     """Windows of daily prices, split by date: a `datasets.prices.PriceData`. The target is the first feature."""
     with runs.user_errors():
-        return prices.load(data, data_dir, target, window, column, ticker, start=start, end=end)
+        loaded = prices.load(data, data_dir, target, window, column, ticker, start=start, end=end, form=form)
+    print(*loaded.understood, sep="\n", end="\n" * bool(loaded.understood))
+    return loaded
 
 
 def load_data_of(s):
     """The data that settings name."""
-    return load_data(s.data, s.data_dir, s.target, s.window, s.column, s.ticker, s.start, s.end)
+    return load_data(s.data, s.data_dir, s.target, s.window, s.column, s.ticker, s.start, s.end, s.form)
 
 
 # --------------------------------------------------------------------------------------------------------- network
@@ -166,8 +193,7 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     """Train, report and draw; the default command."""
     s = settings
     data = load_data_of(s)
-    checksum = hashlib.sha256(data.features.to_csv().encode()).hexdigest()
-    run = runs.open_run(RECIPE, s, checksum, run_dir, resume)
+    run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):
         model = build_model(data.mean, data.variance, s.cell, s.units, s.seed)
     minutes = fit(model, data, run, s.epochs, s.batch_size, s.learning_rate, s.seed)
@@ -238,16 +264,22 @@ def evaluate_model(model, data, run):
     run.save_figure(plot_forecasts(model, data), "forecasts.png")
     run.save_figure(figures.errors_by_horizon(errors_by_horizon(model, data)), "errors_by_horizon.png")
     window, rng = data.arrays["test"][0].shape[1], np.random.default_rng(0)
-    days = simulate(model, data.features, window, run.array(RESIDUALS), 20, 500, rng)
+    days = simulate(model, data.features, window, run.array(RESIDUALS, columns=2), 20, 500, rng)
     run.save_figure(
         plot_future(future_quantiles(days, data.frame, data.features), data.frame, data.features), "fan.png"
     )
     return scores, losses
 
 
-def annual_volatility(log_range):
+def days_a_year(days):
+    """On how many days of a year prices are recorded, from a DatetimeIndex: 252, or 365 where it is every day."""
+    week = len(prices.weekdays(days))
+    return 365 if week == 7 else TRADING_DAYS * week / 5
+
+
+def annual_volatility(log_range, days_a_year):
     """Volatility in per cent per year, from the daily log range."""
-    return 100 * np.sqrt(TRADING_DAYS * metrics.parkinson_variance(log_range))
+    return 100 * np.sqrt(days_a_year * metrics.parkinson_variance(log_range))
 
 
 def plot_forecasts(model, data):
@@ -256,8 +288,8 @@ def plot_forecasts(model, data):
     if data.target_column == "return":
         close = data.frame["Close"]
         return figures.forecasts(close[forecast.index], close.shift(1)[forecast.index] * np.exp(forecast), PRICE)
-    actual = data.features["log_range"][forecast.index]
-    return figures.forecasts(annual_volatility(actual), annual_volatility(forecast), VOLATILITY)
+    actual, year = data.features["log_range"][forecast.index], days_a_year(data.features.index)
+    return figures.forecasts(annual_volatility(actual, year), annual_volatility(forecast, year), VOLATILITY)
 
 
 def errors_by_horizon(model, data):
@@ -282,7 +314,9 @@ def errors_by_horizon(model, data):
 def evaluate(*, run: cli.FinishedRun = None):
     """Report on the test split again."""
     run = runs.finished_run(RECIPE, run)
-    evaluate_model(run.model(), load_data_of(run.settings(Settings)), run)
+    data = load_data_of(run.settings(Settings))
+    run.check_data(data.checksum())
+    evaluate_model(run.model(), data, run)
 
 
 # --------------------------------------------------------------------------------------------------------- predict
@@ -329,11 +363,16 @@ def simulate(model, features, window, residuals, horizon, paths, rng):
 
 
 def future_quantiles(days, frame, features):
-    """Quantiles of price and volatility over simulated `days`, a DataFrame by weekday after the last known one."""
-    dates = pd.bdate_range(features.index[-1] + pd.Timedelta(days=1), periods=days.shape[1], name="Date")
+    """Quantiles of price and volatility over simulated `days`, a DataFrame by date after the last known one.
+
+    The dates are those of the weekdays on which prices were recorded until then.
+    """
+    week = [day in prices.weekdays(features.index) for day in range(7)]
+    every = pd.offsets.CustomBusinessDay(weekmask=week)
+    dates = pd.date_range(features.index[-1] + every, periods=days.shape[1], freq=every, name="Date")
     quantities = {PRICE: frame["Close"].iloc[-1] * np.exp(days[:, :, -1].cumsum(axis=1))}
     if "log_range" in features:
-        quantities[VOLATILITY] = annual_volatility(days[:, :, 0])
+        quantities[VOLATILITY] = annual_volatility(days[:, :, 0], days_a_year(features.index))
     tables = {
         name: pd.DataFrame({label: np.quantile(values, q, axis=0) for label, q in QUANTILES.items()}, dates)
         for name, values in quantities.items()
@@ -344,47 +383,60 @@ def future_quantiles(days, frame, features):
 def plot_future(quantiles, frame, features):
     known = {PRICE: frame["Close"]}
     if "log_range" in features:
-        known[VOLATILITY] = annual_volatility(features["log_range"])
+        known[VOLATILITY] = annual_volatility(features["log_range"], days_a_year(features.index))
     return figures.fan(quantiles, known)
 
 
 def read_features(s):
     """The prices that settings name, and their features, which must fill a window."""
     with runs.user_errors():
-        frame = prices.read(s.data, s.data_dir, s.column, s.ticker, s.start, s.end)
+        frame = prices.read(s.data, s.data_dir, s.column, s.ticker, s.start, s.end, s.form)
         features = prices.features(frame, s.target)
         if len(features) < s.window:
             raise ValueError(f"The network looks {s.window} days back. Received: {len(features)} days")
+    print(*frame.attrs["understood"], sep="\n", end="\n" * bool(frame.attrs["understood"]))
     return frame, features
+
+
+def check_own_data(run, s, features):
+    """Raises Stop if the data is not what the run was trained on: with newer prices it must be named."""
+    try:
+        run.check_data(prices.checksum(features))
+    except runs.Stop as error:
+        raise runs.Stop(f"{error} To continue these prices nevertheless, pass --data {s.data}.") from error
 
 
 @app.command
 def predict(
     *,
     run: cli.FinishedRun = None,
-    data: Annotated[str | None, Parameter(help="Another CSV to continue. [default: the run's data]")] = None,
+    data: Annotated[str | None, Parameter(help="Another file to continue. [default: the run's data]")] = None,
     data_dir: Annotated[str | None, Parameter(help="Folder in which --data is looked up.")] = None,
-    column: Annotated[str | None, Parameter(help="Its column of prices. [default: the run's]")] = None,
-    ticker: Annotated[str | None, Parameter(help="Which series of a CSV with a column Ticker.")] = None,
-    horizon: Annotated[int, cli.at_least(1, 250), Parameter(help="Trading days to look ahead.")] = 20,
-    paths: Annotated[int, cli.at_least(20), Parameter(help="Simulated futures.")] = 500,
+    file: cli.Flags[FileFlags] = FileFlags(),
+    horizon: Annotated[int, cli.at_least(1, 250), Parameter(help="Days of trading to look ahead.")] = 20,
+    paths: Annotated[int, cli.at_least(20, 100_000), Parameter(help="Simulated futures.")] = 500,
     seed: Annotated[cli.Seed, Parameter(help="Seed of the simulation.")] = 0,
 ):
     """Forecast the days after the last known one."""
     run = runs.finished_run(RECIPE, run)
     s = run.settings(Settings)
-    if data or ticker:  # the run's dates and ticker refer to its own series
-        s = replace(s, start=None, end=None, ticker=None if data else s.ticker)
-    given = {"data": data, "data_dir": data_dir, "column": column, "ticker": ticker}
+    if data or file.ticker:  # the run's dates refer to its own series
+        s = replace(s, start=None, end=None)
+    if data:  # and what it says about its file, but the column of prices
+        s = replace(s, **asdict(FileFlags(column=s.column)))
+    given = {"data": data, "data_dir": data_dir} | asdict(file)
     s = replace(s, **{name: value for name, value in given.items() if value})
     frame, features = read_features(s)
+    if not (data or file.ticker or file.column):
+        check_own_data(run, s, features)
     rng = np.random.default_rng(seed)
-    days = simulate(run.model(), features, s.window, run.array(RESIDUALS), horizon, paths, rng)
+    days = simulate(run.model(), features, s.window, run.array(RESIDUALS, columns=2), horizon, paths, rng)
     quantiles = future_quantiles(days, frame, features)
     series = s.ticker or Path(s.data).name.split(".")[0]
     picture = f"future-{series.replace('/', '-')}-{features.index[-1]:%Y-%m-%d}.png"
     run.save_figure(plot_future(quantiles, frame, features), picture)
-    print(f"The {horizon} weekdays after {features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
+    days = "weekdays" if prices.weekdays(features.index) == (*range(5),) else "days"
+    print(f"The {horizon} {days} after {features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
     print(quantiles.to_string(float_format="{:.4g}".format))
     print(f"\nDrawn in {run / picture}")
 
@@ -397,7 +449,7 @@ def verify(
     *,
     target: Annotated[Target, Parameter(help="What to forecast.")] = "volatility",
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell.")] = "gru",
-    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layer.")] = 12,
+    units: Annotated[cli.Units, Parameter(help="Units of the recurrent layer.")] = 12,
     window: Annotated[Window, Parameter(help="Days that the network looks back.")] = 60,
 ):
     """Compare with built-in layers.

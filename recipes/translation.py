@@ -64,11 +64,11 @@ app = cli.app(RECIPE, __doc__)
 
 
 @dataclass(kw_only=True)
-class Settings(cli.Settings):
+class Settings(cli.TableSettings):
     data: str = translation.GENERATED
-    """grammar (built in), multi30k, spa-eng, a translation set of TFDS, a TSV file, or two aligned files."""
+    """grammar (built in), multi30k, spa-eng, a translation set of TFDS; or a file, folder or two files of pairs."""
     direction: str | None = None
-    """Source and target language, such as de-en; by default the data's own."""
+    """Source and target language, such as de-en. [default: the data's own]"""
     split_seed: cli.Seed = 0
     """Seed of the division into splits, where the data has none."""
     attention: AttentionName = "additive"
@@ -79,13 +79,13 @@ class Settings(cli.Settings):
     """How the source is read: in both directions, forward, or from the last word to the first."""
     lexical: cli.Switch = False
     """Attend to the embeddings of the source beside the encoder's states."""
-    units: cli.Count = 256
+    units: cli.Units = 256
     """Units of the recurrent layers; of the encoder, in each direction."""
-    embedding: cli.Count = 256
+    embedding: cli.Units = 256
     """Embedding size, and size of h̃."""
     vocabulary: Annotated[int, cli.at_least(300)] = 4000
     """Vocabulary size, at most: subwords of both languages together."""
-    longest: Annotated[int, cli.at_least(5)] = 100
+    longest: Annotated[int, cli.at_least(5, 10_000)] = 100
     """Subwords of a sentence, at most; longer pairs are not trained on."""
     dropout: cli.Share = 0.3
     """Share of the embeddings, the encoder's states and h̃ that is dropped."""
@@ -104,14 +104,21 @@ class Settings(cli.Settings):
     learning_rate: cli.LearningRate = 0.002
     """Highest learning rate; it is reached after a warm-up and then falls to 0 along a cosine."""
 
+    @property
+    def form(self):
+        """The `Reading` of a user's own files; `reading` is that of the encoder here."""
+        return super().reading
+
 
 # ------------------------------------------------------------------------------------------------------------ data
 
 
-def load_data(data=translation.GENERATED, direction=None, data_dir=None, split_seed=0):
+def load_data(data=translation.GENERATED, direction=None, data_dir=None, split_seed=0, form=translation.Reading()):
     """Sentence pairs with splits "train", "validation" and "test", tables with the columns source and target."""
     with runs.user_errors():
-        return translation.load(data, direction, data_dir, split_seed)
+        loaded = translation.load(data, direction, data_dir, split_seed, form)
+    print(*loaded.understood, sep="\n", end="\n" * bool(loaded.understood))
+    return loaded
 
 
 def columns(subwords, table, longest=100):
@@ -195,6 +202,7 @@ def fit(
     model,
     subwords,
     train,
+    held_out,
     validation,
     run,
     language="en",
@@ -209,14 +217,15 @@ def fit(
     """Compile and train a model; it ends with the weights of the epoch with the best BLEU on the validation split.
 
     Args:
-        train, validation: tables with the columns source and target.
+        train, held_out: ids of the training and the validation split, as `columns` returns them.
+        validation: the validation split, a table with the columns source and target, for BLEU.
         run: a `toolkit.runs.Run`.
         language: the target language, which decides how BLEU cuts a text into words.
 
     Returns the minutes of training.
     """
-    stream, steps = batches.bucketed(columns(subwords, train, longest), batch_size, seed)
-    held_out, _ = batches.by_length(columns(subwords, validation, longest), batch_size)
+    stream, steps = batches.bucketed(train, batch_size, seed)
+    held_out, _ = batches.by_length(held_out, batch_size)
     rate = training.warmed_up_cosine_decay(learning_rate, epochs, steps)
     with training.scope(model):
         model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), label_smoothed_cross_entropy(label_smoothing))
@@ -234,18 +243,19 @@ def fit(
 def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
     """Train, translate the test split and score it; the default command."""
     s = settings
-    data = load_data(s.data, s.direction, s.data_dir, s.split_seed)
+    data = load_data(s.data, s.direction, s.data_dir, s.split_seed, s.form)
     pairs, validation = data.splits["train"], data.splits["validation"]
+    subwords = Subwords.learn([*pairs["source"], *pairs["target"]], s.vocabulary)
+    ids = [columns(subwords, table, s.longest) for table in (pairs, validation)]
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
+    subwords.save(run)
     with training.reproducible(s.seed, s.strategy):
-        subwords = Subwords.learn([*pairs["source"], *pairs["target"]], s.vocabulary)
-        subwords.save(run)
         network = s.attention, s.cell, s.reading, s.lexical, s.units, s.embedding, s.dropout, s.word_dropout, s.seed
         model = build_model(len(subwords), *network)
     minutes = fit(
         model,
         subwords,
-        pairs,
+        *ids,
         validation,
         run,
         data.languages[1],
@@ -312,10 +322,11 @@ def ensemble_scores(finished, data):
 def open_finished(run):
     """A finished run, its settings, subwords and model."""
     run = runs.finished_run(RECIPE, run)
-    return run, run.settings(Settings), Subwords.load(run), run.model()
+    subwords = Subwords.load(run)
+    return run, run.settings(Settings), subwords, run.model(subwords)
 
 
-Beam = Annotated[cli.Count, Parameter(help="Beam width; 1 is greedy search.")]
+Beam = Annotated[int, cli.at_least(1, 100), Parameter(help="Beam width; 1 is greedy search.")]
 OtherLengthPenalty = Annotated[LengthPenalty | None, Parameter(help="α; by default the run's.")]
 CoveragePenalty = Annotated[
     cli.Positive, Parameter(help="β: the larger, the more it costs to leave words unattended; needs attention.")
@@ -334,7 +345,8 @@ def evaluate(
     """Report on the test split again."""
     run, s, subwords, model = open_finished(run)
     searching = search(model, s, beam, length_penalty, coverage_penalty)
-    data = load_data(s.data, s.direction, s.data_dir, s.split_seed)
+    data = load_data(s.data, s.direction, s.data_dir, s.split_seed, s.form)
+    run.check_data(data.checksum())
     evaluate_model(searching, subwords, data, run, s, "validation" if validation else "test")
 
 
@@ -376,8 +388,8 @@ def verify(
     *,
     cell: Annotated[cli.Cell, Parameter(help="Recurrent cell of encoder and decoder.")] = "gru",
     attention: Annotated[AttentionName, Parameter(help="Attention of the decoder.")] = "additive",
-    units: Annotated[cli.Count, Parameter(help="Units of the recurrent layers.")] = 32,
-    embedding: Annotated[cli.Count, Parameter(help="Embedding size.")] = 24,
+    units: Annotated[cli.Units, Parameter(help="Units of the recurrent layers.")] = 32,
+    embedding: Annotated[cli.Units, Parameter(help="Embedding size.")] = 24,
 ):
     """Compare with built-in layers.
 

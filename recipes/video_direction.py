@@ -63,7 +63,7 @@ app = cli.app(RECIPE, __doc__)
 
 @dataclass(kw_only=True)
 class Settings:
-    frames: Annotated[int, cli.at_least(2)] = 8
+    frames: Annotated[int, cli.at_least(2, 1000)] = 8
     """Frames in a film."""
     films: Annotated[int, cli.at_least(10)] = 3000
     """Films to train on in each epoch, always new ones."""
@@ -213,7 +213,7 @@ def run(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = Non
     examples = make_films(3, s.frames, s.noise, [s.seed, 2])
     folder.save_figure(plot_accuracies(rows), "accuracies.png")
     folder.save_figure(plot_films(*examples, model.predict(examples[0], verbose=0)), "films.png")
-    model.save(folder / "model.keras")
+    folder.save_model(model)
     folder.finish({"minutes": sum(row["minutes"] for row in rows), "rows": rows})
     print(f"Accuracies are drawn in {folder / 'accuracies.png'}, films with answers in {folder / 'films.png'}")
 
@@ -234,18 +234,21 @@ def plot_accuracies(rows):
     return figure
 
 
-def plot_films(films, answers, logits):
-    """Frames of films, each film beside its true answers and the network's."""
+def plot_films(films, answers, logits=None):
+    """Frames of films, each film beside its true answers and, with `logits`, those of a network."""
     times = np.linspace(0, films.shape[1] - 1, min(films.shape[1], 8)).astype(int)
-    guesses = np.stack([np.argmax(part, -1) for _, part in by_question(answers, logits)], axis=1)
+    in_words = lambda rows: [f"{ARROWS[d]} {SPEEDS[s]} {'passing' if p else 'same way'}" for d, s, p in rows]
+    lines = {"truth": in_words(answers)}
+    if logits is not None:
+        lines["network"] = in_words(zip(*(np.argmax(part, -1) for _, part in by_question(answers, logits))))
     figure, axes = plt.subplots(len(films), len(times), figsize=(1.6 * len(times) + 3, 1.8 * len(films)), squeeze=False)
-    for row, film, *both in zip(axes, films, answers, guesses):
+    for i, (row, film) in enumerate(zip(axes, films)):
         for axis, t in zip(row, times):
             axis.imshow(film[t, :, :, 0], cmap="gray_r", vmin=0, vmax=1)
             axis.grid(False)
             axis.set(xticks=[], yticks=[], title=f"t = {t + 1}")
-        truth, guess = (f"{ARROWS[d]} {SPEEDS[s]} {'passing' if p else 'same way'}" for d, s, p in both)
-        row[0].set_ylabel(f"truth: {truth}\nnetwork: {guess}", rotation=0, ha="right", va="center")
+        label = "\n".join(f"{who}: {rows[i]}" for who, rows in lines.items())
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center")
     return figure
 
 

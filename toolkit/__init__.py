@@ -2,9 +2,33 @@
 
 import contextlib
 import os
+import signal
+import sys
+import threading
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports a missing GPU as an error
 os.environ.setdefault("MPLBACKEND", "Agg")  # plots go to files, on machines without a screen too
+
+
+def _open_streams():
+    """Stand-ins for streams with which the program was started closed: the next file would take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Ctrl-C ends the program at once and without a traceback, as long as nothing has begun."""
+    before, in_main = signal.getsignal(signal.SIGINT), threading.current_thread() is threading.main_thread()
+    if before is not signal.default_int_handler or not in_main:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
@@ -20,5 +44,6 @@ def _quiet():
         os.close(stderr)
 
 
-with _quiet():
+_open_streams()
+with _interruptible(), _quiet():
     import tensorflow  # noqa: F401

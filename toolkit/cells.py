@@ -1,5 +1,7 @@
 """Recurrent layers by their --cell names."""
 
+import bisect
+
 import keras
 
 import layers
@@ -52,5 +54,8 @@ def units_for(weights, features, build):
         layer.build((None, None, features))
         return layer.count_params()
 
-    units = next(units for units in range(1, weights) if count(units) >= weights)
+    most = 1
+    while count(most) < weights:
+        most *= 2
+    units = 1 + bisect.bisect_left(range(1, most), weights, key=count)  # the first with as many
     return min((max(units - 1, 1), units), key=lambda n: abs(count(n) - weights))

@@ -1,11 +1,12 @@
 """Comparisons: many short trainings, each a row of the run's runs.csv."""
 
 from toolkit.cli import comma_separated
-from toolkit.runs import replacing, user_errors
+from toolkit.runs import replacing
 
 import pandas as pd
 
 FILE = "runs.csv"
+LONGEST = 100_000  # timesteps
 
 
 def some_of(names):
@@ -21,9 +22,11 @@ def some_of(names):
 
 def _ascending(parts):
     parts = [part for part in parts if part]
-    if not all(part.isdecimal() and int(part) >= 2 for part in parts):
+    if not all(part.isdecimal() and 2 <= int(part[:9]) <= LONGEST for part in parts):
         received = ", ".join(parts)
-        raise ValueError(f"lengths are whole numbers from 2 on, with commas between: 10,20,50. Received: {received}")
+        raise ValueError(
+            f"lengths are whole numbers from 2 on, up to {LONGEST}, with commas between: 10,20,50. Received: {received}"
+        )
     return sorted({int(part) for part in parts})
 
 
@@ -31,10 +34,13 @@ def _ascending(parts):
 Lengths = comma_separated(int, _ascending)
 
 
-def table(run):
-    """The rows of a run's trainings so far, a DataFrame. Raises Stop where the file is missing or damaged."""
-    with user_errors():
-        return pd.read_csv(run / FILE, float_precision="round_trip")
+def table(run, **columns):
+    """The rows of a run's trainings so far, a DataFrame. Raises Stop where the file is missing or damaged.
+
+    Args:
+        columns: what columns hold besides cell, seed and minutes: str, int or float, by name.
+    """
+    return run.table(FILE, {"cell": str, "seed": int, "minutes": float} | columns)
 
 
 def train_each(run, keys, train):
@@ -50,7 +56,8 @@ def train_each(run, keys, train):
     Returns a DataFrame with the columns of the keys, then those of the results.
     """
     print(f"To continue this run after an interruption: --resume --run-dir {run.path}")
-    rows = table(run).to_dict("records") if (run / FILE).exists() else []
+    columns = {name: type(value) for name, value in keys[0].items()}
+    rows = table(run, **columns).to_dict("records") if (run / FILE).exists() else []
     for number, key in enumerate(keys, 1):
         if any(key.items() <= row.items() for row in rows):
             continue

@@ -4,15 +4,20 @@ import functools
 import hashlib
 import inspect
 import json
+import re
 import sys
 
-from toolkit.runs import replacing, user_errors
+from toolkit.runs import read_file, replacing
 
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
+
+from datasets.pictures import without_ending
 
 BATCH = 64
+PREVIEW = 600  # pixels
 CROP_AREA = 0.6  # smallest share of a picture's area in a random crop
 CENTER_SIDE = 0.85  # share of a picture's width and height in its central crop
 
@@ -45,6 +50,29 @@ def read(pictures, names, size, damaged="refuse"):
             raise ValueError(f"{array}. Repair it, or skip damaged pictures with --odd skip.")
         progress.add(1)
     return arrays, messages
+
+
+def previews(pictures, names):
+    """A dict from names to pictures as drawings need them, at most PREVIEW pixels wide and high."""
+    previews = {}
+    for name, array in pictures.arrays(names):
+        image = Image.fromarray(array)
+        image.thumbnail((PREVIEW, PREVIEW))
+        previews[name] = np.asarray(image)
+    return previews
+
+
+def distinct_stems(names):
+    """For each picture's name the beginning of a file's name, different from the others' even where case is ignored."""
+    stems = {}
+    for name in names:
+        plain = stem = re.sub(r"[^\w.-]+", "-", without_ending(name)).strip("-.")[-50:] or "picture"
+        number = 1
+        while stem.casefold() in stems:
+            number += 1
+            stem = f"{plain}-{number}"
+        stems[stem.casefold()] = stem
+    return [*stems.values()]
 
 
 def resized(array, size):
@@ -176,5 +204,11 @@ def _cached_features(network, arrays, key, folder):
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
             np.save(file, maps.reshape(len(maps), -1, maps.shape[-1]).astype("float16"))
-    with user_errors():
-        return np.load(path, mmap_mode="r")
+
+    def parse(path):
+        maps = np.load(path, mmap_mode="r")
+        if maps.dtype != "float16" or maps.ndim != 3 or len(maps) != len(arrays):
+            raise ValueError(f"features of {len(arrays)} pictures are needed. Received: {maps.dtype} {maps.shape}")
+        return maps
+
+    return read_file(path, parse, "delete it, and it is computed again")

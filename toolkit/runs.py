@@ -3,15 +3,20 @@
 import contextlib
 import importlib.metadata
 import json
+import math
 import os
 import sys
+import tempfile
 import time
+import types
+import typing
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 
 RUNS = Path("runs")
@@ -19,6 +24,13 @@ RUNS = Path("runs")
 
 class Stop(Exception):
     """Ends a command with a message for its user and no traceback."""
+
+
+def one_line(value, longest=1000):
+    """An error's message, or a value, on one line that any terminal can show; of a long one the beginning and end."""
+    words = [word if len(word) <= 300 else f"{word[:60]}…{word[-20:]}" for word in str(value).split()]
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(words))
+    return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
 
 
 @contextlib.contextmanager
@@ -47,19 +59,39 @@ class Run:
 
     @property
     def config(self):
-        """The contents of config.json: recipe, settings, data (a checksum) and versions. Raises Stop if damaged."""
-        try:
-            config = json.loads((self / "config.json").read_text())
-            return {name: config[name] for name in ("recipe", "settings", "data")}
-        except (OSError, ValueError, KeyError) as error:
-            raise Stop(f"{self / 'config.json'} is missing or damaged ({error}): train again.") from error
+        """What config.json tells: recipe, settings and data (a checksum). Raises Stop if damaged."""
+
+        def parse(path):
+            config = json.loads(path.read_text(encoding="utf-8"))
+            for name, kind in {"recipe": str, "settings": dict, "data": str}.items():
+                if not isinstance(config[name], kind):
+                    raise ValueError(f"{name} must be a {kind.__name__}. Received: {one_line(config[name], 60)}")
+            return config
+
+        return read_file(self / "config.json", parse)
 
     def settings(self, kind):
         """The settings of the run as the dataclass `kind`. Raises Stop where they are not those of this version."""
-        try:
-            return kind(**self.config["settings"])
-        except TypeError as error:
-            raise Stop(f"{self / 'config.json'} is damaged or of another version ({error}): train again.") from error
+        values, hints = self.config["settings"], typing.get_type_hints(kind, include_extras=True)
+
+        def parse(_):
+            settings = kind(**values)
+            for name, value in values.items():
+                _check_value(name, value, hints[name])
+            return settings
+
+        return read_file(self / "config.json", parse)
+
+    def some_settings(self, kind, names):
+        """The values of settings by name, which a recipe with the settings `kind` takes over. Raises Stop likewise."""
+        values, hints = self.config["settings"], typing.get_type_hints(kind, include_extras=True)
+
+        def parse(_):
+            for name in names:
+                _check_value(name, values[name], hints[name])
+            return {name: values[name] for name in names}
+
+        return read_file(self / "config.json", parse)
 
     def check_data(self, checksum):
         """Raises Stop if the data is not what the run was trained on."""
@@ -81,19 +113,93 @@ class Run:
             raise Stop(f"{self.path} was started with other settings ({others}): repeat those, or name another folder.")
 
     def metrics(self):
-        return json.loads((self / "metrics.json").read_text())
+        """The contents of metrics.json, a dict. Raises Stop if damaged."""
+        return self.json("metrics.json", dict)
 
     def finish(self, metrics):
         """Write metrics.json, which makes this a finished run."""
         self.write_json("metrics.json", metrics)
 
-    def model(self):
-        with user_errors():
-            return keras.saving.load_model(self / "model.keras", compile=False)
+    def model(self, ids=None):
+        """The trained network. Raises Stop if its file is damaged.
 
-    def array(self, name):
-        with user_errors():
-            return np.load(self / name)
+        Args:
+            ids: the run's vocabulary, alphabet or subwords, from which the network's inputs come: their number must be
+                that of the network's embedding.
+        """
+
+        def parse(path):
+            model = keras.saving.load_model(path, compile=False)
+            sizes = {layer.input_dim for layer in model.layers if hasattr(layer, "input_dim")}
+            if ids is not None and sizes and len(ids) not in sizes:
+                raise ValueError(f"the network has {max(sizes):,} ids, and the file that names them {len(ids):,}")
+            return model
+
+        return read_file(self / "model.keras", parse)
+
+    def save_model(self, model):
+        """Write model.keras in one move."""
+        path = self / f"{os.getpid()}.part.keras"  # Keras wants this ending
+        try:
+            model.save(path)
+            os.replace(path, self / "model.keras")
+        finally:
+            path.unlink(missing_ok=True)
+
+    def array(self, name, columns):
+        """The table of finite numbers in an .npy file, (rows, columns). Raises Stop if it is anything else."""
+
+        def parse(path):
+            array = np.load(path)
+            if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != columns or not len(array):
+                raise ValueError(f"numbers in {columns} columns are needed. Received: {array.dtype} {array.shape}")
+            if not np.isfinite(array).all():
+                raise ValueError("it holds NaN or infinite numbers")
+            return array
+
+        return read_file(self / name, parse)
+
+    def arrays(self, name):
+        """The arrays of finite numbers in an .npz file, a dict by name. Raises Stop if it is anything else."""
+
+        def parse(path):
+            with np.load(path) as file:
+                arrays = {name: file[name] for name in file.files}
+            if not all(np.isfinite(array).all() for array in arrays.values()):
+                raise ValueError("it holds NaN or infinite numbers")
+            return arrays
+
+        return read_file(self / name, parse)
+
+    def table(self, name, columns):
+        """A CSV file as a DataFrame. Raises Stop where it is none, or not filled in.
+
+        Args:
+            columns: a dict from names of columns that must be there to what they hold: str, int or float.
+        """
+
+        def parse(path):
+            table = pd.read_csv(path, float_precision="round_trip").astype(columns)
+            if table.empty or table[[*columns]].isna().any(axis=None):
+                raise ValueError("it has no rows, or rows that are not filled in")
+            return table
+
+        return read_file(self / name, parse)
+
+    def json(self, name, kind):
+        """The contents of a JSON file, of the Python type `kind`. Raises Stop if it is anything else."""
+
+        def parse(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, kind):
+                raise ValueError(f"a {kind.__name__} is needed. Received: {one_line(content, 60)}")
+            return content
+
+        return read_file(self / name, parse)
+
+    def text(self, name):
+        """The contents of a text file in UTF-8. Raises Stop if it cannot be read."""
+        return read_file(self / name, lambda path: path.read_text(encoding="utf-8"))
 
     def write_json(self, name, content):
         with replacing(self / name) as file:
@@ -102,11 +208,58 @@ class Run:
     def save_figure(self, figure, name):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # scripts the font lacks are drawn as boxes
-            figure.savefig(self / name)
+            with replacing(self / name) as file:
+                figure.savefig(file, format=Path(name).suffix[1:])
         plt.close(figure)
 
 
-def open_run(recipe, settings, data, run_dir=None, resume=False):
+def read_file(path, parse, advice="train again"):
+    """What `parse` makes of the path of a file that this project has written.
+
+    Raises Stop, with the file's name and the advice, on any failure: what a damaged archive or model raises is not
+    known beforehand.
+    """
+    try:
+        if not path.is_file():  # opening a named pipe would wait for ever
+            what = "is damaged: it must be a file" if path.exists() else "is missing"
+            raise Stop(f"{path} {what}; {advice}.")
+        return parse(path)
+    except Stop:
+        raise
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 200)
+        raise Stop(f"{path} is damaged or of another version ({reason}): {advice}.") from error
+
+
+def _check_value(name, value, hint):
+    """Raises ValueError if the value of a setting, read from JSON, is not of its annotated type and in its bounds."""
+    if typing.get_origin(hint) is typing.Annotated:
+        hint, *extras = typing.get_args(hint)
+        _check_value(name, value, hint)
+        for validate in (v for extra in extras for v in getattr(extra, "validator", None) or ()):
+            if value is not None:
+                validate(hint, value)
+    elif not _is_of(name, value, hint):
+        raise ValueError(f"{name} is of the wrong kind. Received: {one_line(value, 60)}")
+
+
+def _is_of(name, value, hint):
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        (other,) = [kind for kind in arguments if kind is not types.NoneType]
+        if value is not None:
+            _check_value(name, value, other)
+        return True
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is list:
+        return isinstance(value, list) and all(_is_of(name, item, arguments[0]) for item in value)
+    if isinstance(value, bool) or hint is bool:
+        return hint is bool and isinstance(value, bool)
+    return isinstance(value, (int, float) if hint is float else hint) and (hint is not float or math.isfinite(value))
+
+
+def open_run(recipe, settings, data, run_dir=None, resume=None):
     """Open a new run's folder or, with `resume`, that of an unfinished run.
 
     Args:
@@ -114,7 +267,7 @@ def open_run(recipe, settings, data, run_dir=None, resume=False):
         settings: a dataclass instance, or a dict, of values that JSON can hold.
         data: a text that changes when the data does, such as a checksum.
         run_dir: the folder. By default a new one, or with `resume` the newest unfinished one, under runs/RECIPE.
-        resume: whether an unfinished run in the folder is continued.
+        resume: whether an unfinished run in the folder is continued; None for a recipe that cannot do so.
 
     Raises Stop rather than overwrite or mix anything that is on disk.
     """
@@ -125,14 +278,28 @@ def open_run(recipe, settings, data, run_dir=None, resume=False):
         raise Stop(f"{run.path} holds a finished run, which is never overwritten: name another --run-dir.")
     if run.started:
         _check_resumable(run, recipe, settings, data, resume)
+        check_writable(run.path)
     elif run.path.exists() and (not run.path.is_dir() or any(p.suffix != ".part" for p in run.path.iterdir())):
         raise Stop(f"{run.path} exists and is not a run of a recipe: name a new folder as --run-dir.")
     else:
-        with user_errors():
-            run.path.mkdir(parents=True, exist_ok=True)
-            config = {"recipe": recipe, "settings": _as_json(settings), "data": data, "versions": versions()}
-            run.write_json("config.json", config)
+        check_writable(run.path)
+        config = {"recipe": recipe, "settings": _as_json(settings), "data": data, "versions": versions()}
+        run.write_json("config.json", config)
     return run
+
+
+def check_writable(folder):
+    """Make a folder if it is not there. Raises Stop, and leaves no new folder, where nothing can be written into it."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"a few bytes, which a full disk has no room for")
+    except OSError as error:
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+        raise Stop(f"Nothing can be written into {folder} ({error.strerror}): name another folder.") from error
 
 
 def _as_json(settings):
@@ -141,7 +308,8 @@ def _as_json(settings):
 
 def _check_resumable(run, recipe, settings, data, resume):
     if not resume:
-        raise Stop(f"{run.path} holds an unfinished run: add --resume to continue it, or name another --run-dir.")
+        hint = "" if resume is None else "add --resume to continue it, or "
+        raise Stop(f"{run.path} holds an unfinished run: {hint}name another --run-dir.")
     if run.config["recipe"] != recipe:
         raise Stop(f"{run.path} holds a run of {run.config['recipe']}, not of {recipe}: name another folder.")
     run.check_data(data)
@@ -153,7 +321,7 @@ def finished_run(recipe, path=None):
 
     Raises Stop if there is none, or it is another recipe's.
     """
-    run = Run(path or newest(recipe, finished=True))
+    run = Run(newest(recipe, finished=True) if path is None else path)
     if not run.finished:
         what = "an unfinished run: finish it with train --resume" if run.started else "no run: train one first"
         raise Stop(f"{run.path} holds {what}.")
@@ -180,7 +348,7 @@ def versions():
 @contextlib.contextmanager
 def replacing(path):
     """A binary file that replaces `path` once it is complete: a kill at any moment leaves the old file or the new."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # two runs may write a shared file at once
+    temporary = path.with_name(f"{path.name[:50]}.{os.getpid()}.part")  # two runs may write a shared file at once
     try:
         with open(temporary, "wb") as file:
             yield file

@@ -5,10 +5,9 @@ import importlib.util
 import json
 import sys
 import time
-import zipfile
 
 from toolkit import plots  # noqa: F401  (its style is the one of learning curves)
-from toolkit.runs import Stop, replacing
+from toolkit.runs import Stop, read_file, replacing
 
 import keras
 import numpy as np
@@ -92,7 +91,7 @@ def fit(model, run, batches, epochs, validation, monitor="val_loss", patience=No
         variable.assign(value)
     checkpoint.write_history()  # again, because the kill may have come between checkpoint and history
     plot_history(run, phase)
-    (saved or model).save(run / "model.keras")
+    run.save_model(saved or model)
     return checkpoint.state["minutes"]
 
 
@@ -114,20 +113,20 @@ class Checkpoint(keras.callbacks.Callback):
     def restore(self, model):
         """Restore the model from the run's checkpoint; returns the number of epochs done."""
         path = self.run / f"{self.phase}checkpoint.npz"
-        try:
-            if path.exists():
-                self._load(model, path)
-        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise Stop(f"{path} is damaged ({error}): delete it to start this run again.") from error
+        if path.exists():
+            read_file(path, lambda path: self._load(model, path), "delete it to start this run again")
         return self.state["epochs"]
 
     def _load(self, model, path):
         with np.load(path) as saved:
-            self.state = json.loads(saved["state"].item())
+            state = json.loads(saved["state"].item())
+            if not all(isinstance(state[name], type(value)) for name, value in self.state.items() if value is not None):
+                raise ValueError("its state is of the wrong kind")
             for i, variable in enumerate(_variables(model)):
                 variable.assign(saved[f"variable{i}"].view(variable.numpy().dtype))
-            self.best = [saved[f"best{i}"].view(w.numpy().dtype) for i, w in enumerate(model.weights)]
+            self.best = [saved[f"best{i}"].view(w.numpy().dtype).reshape(w.shape) for i, w in enumerate(model.weights)]
             recurrent.restore_usage(model, [saved[f"usage{i}"] for i in range(len(recurrent.usage(model)))])
+            self.state = state
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.monotonic()

@@ -2,7 +2,7 @@
 
 import gzip
 import io
-import struct
+import json
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,8 +12,10 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from datasets import captions, generated_scenes, pictures
+from datasets import captions, generated_scenes
+from datasets.local import Reading
 
+CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/flickr8k"
 rng = np.random.default_rng(0)
 
@@ -62,12 +64,6 @@ def test_a_table_with_tabs_and_a_split_column(own):
     assert data.splits["validation"]["name"].tolist() == ["1.jpg", "4.jpg", "7.jpg"]
 
 
-@pytest.mark.parametrize("name", ["missing.jpg", "missing.zip", "missing"])
-def test_missing_pictures_are_an_error(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match=f"No such file or folder: .*{name}. Pass a picture"):
-        pictures.pictures_in(tmp_path / name)
-
-
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_pictures_in_archives_are_read_without_unpacking(own, kind):
     expected = dict(captions.load(str(own)).pictures.arrays(["3.jpg"]))["3.jpg"]
@@ -105,31 +101,6 @@ def test_captions_without_a_picture_are_skipped_in_a_given_split(own):
     assert data.splits["validation"]["name"].tolist() == ["1.jpg", "4.jpg", "7.jpg"]
 
 
-@pytest.mark.parametrize(
-    "mode, kind", [("L", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("LA", "PNG"), ("RGB", "GIF"), ("RGB", "WEBP")]
-)
-def test_every_mode_and_format_becomes_rgb(mode, kind):
-    assert pictures.decoded("x", jpeg(mode, kind=kind)).shape == (8, 12, 3)
-
-
-def test_transparency_16_bit_grey_and_orientation():
-    data = io.BytesIO()
-    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(data, "PNG")
-    assert (pictures.decoded("x", data.getvalue()) == 255).all()
-    data = io.BytesIO()
-    Image.new("P", (4, 4), 0).save(data, "PNG", transparency=0)
-    assert (pictures.decoded("x", data.getvalue()) == 255).all()
-    data = io.BytesIO()
-    Image.fromarray(np.full((4, 4), 257 * 100, "uint16")).save(data, "PNG")
-    assert (pictures.decoded("x", data.getvalue()) == 100).all()
-    turned = Image.new("RGB", (12, 8))
-    exif = turned.getexif()
-    exif[0x0112] = 6
-    data = io.BytesIO()
-    turned.save(data, "JPEG", exif=exif)
-    assert pictures.decoded("x", data.getvalue()).shape == (12, 8, 3)
-
-
 def test_damaged_pictures_are_errors_with_their_name(own):
     (own / "images" / "0.jpg").write_bytes(jpeg(size=(60, 60))[:700])
     (own / "images" / "1.jpg").write_text("no picture at all")
@@ -143,14 +114,28 @@ def test_damaged_pictures_are_errors_with_their_name(own):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda p: (p / "captions.csv").unlink(), "A table of captions is missing: expected captions.csv or"),
-        (lambda p: (p / "captions.csv").write_text("image,caption\n1.jpg,x"), "lacks the columns .'picture'."),
+        (lambda p: (p / "captions.csv").unlink(), "A table of captions is missing: expected captions.csv"),
+        (
+            lambda p: (p / "captions.csv").write_text("photograph,caption\n1.jpg,x"),
+            "captions.csv: no column picture; name them so in a header.*Received: photograph, caption",
+        ),
         (
             lambda p: (p / "captions.csv").write_text("picture,caption\n1.jpg,x\n2.jpg, "),
-            "line 3: the caption is empty",
+            "captions.csv, line 3: the caption has no word.*--skip-bad-rows",
         ),
-        (lambda p: (p / "captions.csv").write_bytes(b"\xff\xfe\x00"), "is not UTF-8 text"),
-        (lambda p: (p / "captions.csv").write_text("picture,caption,split\n1.jpg,x,dev"), "Received: .'dev'."),
+        (lambda p: (p / "captions.csv").write_bytes(b"image,caption\n1.jpg,caf\xe9"), "line 2: not UTF-8.*--encoding"),
+        (
+            lambda p: (p / "captions.csv").write_text("picture,caption,split\n1.jpg,x,fold 2"),
+            "line 2: split must be train, validation or test.*'fold 2'",
+        ),
+        (
+            lambda p: (p / "captions.csv").write_text("picture,caption\nx.jpg,x"),
+            "The pictures are missing: expected x.jpg",
+        ),
+        (
+            lambda p: (p / "Flickr_8k.devImages.txt").write_text("1.jpg"),
+            "only some of Flickr8k's lists: add Flickr_8k.trainImages.txt and Flickr_8k.testImages.txt",
+        ),
         (lambda p: (p / "images").rename(p / "images.zip") and None, "images.zip"),
     ],
 )
@@ -267,25 +252,6 @@ def test_scenes_show_what_their_captions_describe():
     assert checked > 20
 
 
-def test_a_damaged_member_of_an_archive_is_an_error_and_the_others_are_read(own):
-    picture = jpeg()
-    with zipfile.ZipFile(own / "pictures.zip", "w") as archive:
-        archive.writestr("0.jpg", picture), archive.writestr("1.jpg", jpeg())
-    data = (own / "pictures.zip").read_bytes()
-    (own / "pictures.zip").write_bytes(data.replace(picture, picture[:-9] + b"?" * 9))
-    arrays = dict(pictures.pictures_in(own / "pictures.zip").arrays(["0.jpg", "1.jpg"]))
-    assert isinstance(arrays["0.jpg"], ValueError) and "0.jpg cannot be read" in str(arrays["0.jpg"])
-    assert arrays["1.jpg"].shape == (8, 12, 3)
-
-
-def test_invalid_exif_data_is_an_error():
-    """Orientation 6, and a text as the width."""
-    entries = [struct.pack("<HHI", 0x0100, 2, 4) + b"abc\0", struct.pack("<HHI", 0x0112, 3, 1) + b"\6\0\0\0"]
-    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + b"".join(entries) + b"\0" * 4
-    with pytest.raises(ValueError, match="x is damaged"):
-        pictures.decoded("x", jpeg(exif=exif))
-
-
 def test_metadata_files_of_macos_in_an_archive_are_ignored(own):
     (own / "images").rename(own / "hidden")
     with zipfile.ZipFile(own / "images.zip", "w") as archive:
@@ -295,14 +261,27 @@ def test_metadata_files_of_macos_in_an_archive_are_ignored(own):
     assert captions.load(str(own)).skipped == []
 
 
-def test_two_pictures_with_the_same_name_in_an_archive_are_refused(own):
+@pytest.fixture
+def two_of_one_name(own):
+    """The ten pictures in an archive, and there another 3.jpg."""
     (own / "images").rename(own / "hidden")
     with zipfile.ZipFile(own / "images.zip", "w") as archive:
         for file in (own / "hidden").iterdir():
             archive.write(file, f"images/{file.name}")
-        archive.writestr("others/3.jpg", jpeg())
-    with pytest.raises(ValueError, match="different file names.*3.jpg"):
-        captions.load(str(own))
+        archive.writestr("others/3.jpg", jpeg(size=(9, 9)))
+    return own
+
+
+def test_a_name_of_two_pictures_is_asked_for(two_of_one_name):
+    with pytest.raises(ValueError, match="3.jpg may be images/3.jpg or others/3.jpg: write the path"):
+        captions.load(str(two_of_one_name))
+
+
+def test_two_pictures_of_one_name_are_told_apart_by_their_folders(two_of_one_name):
+    table = (two_of_one_name / "captions.csv").read_text().replace("3.jpg", "images/3.jpg") + "\nothers/3.jpg,a dog"
+    (two_of_one_name / "captions.csv").write_text(table)
+    arrays = captions.load(str(two_of_one_name)).pictures.arrays(["images/3.jpg", "others/3.jpg"])
+    assert [array.shape[0] for _, array in arrays] == [8, 9]
 
 
 def test_a_picture_in_two_splits_is_refused(own):
@@ -312,17 +291,114 @@ def test_a_picture_in_two_splits_is_refused(own):
         captions.load(str(own))
 
 
+@pytest.mark.parametrize("place", ["images", "Images", "photos", "val2014/deep", "Flicker8k_Dataset", "."])
+@pytest.mark.parametrize("table", ["captions.csv", "annotations/captions.csv"])
+def test_pictures_are_found_in_any_folder(own, place, table):
+    expected = dict(captions.load(str(own)).pictures.arrays(["3.jpg"]))["3.jpg"]
+    (own / "new" / place).mkdir(parents=True)
+    (own / "new" / table).parent.mkdir(exist_ok=True)
+    (own / "captions.csv").rename(own / "new" / table)
+    for path in (own / "images").iterdir():
+        path.rename(own / "new" / place / path.name)
+    (own / "new/logo").mkdir()
+    (own / "new/logo/logo.png").write_bytes(jpeg(kind="PNG"))
+    for given in (own / "new", own / "new" / table):
+        data = captions.load(str(given))
+        assert len(data.pictures.names) == 10 and data.skipped == []
+        np.testing.assert_array_equal(dict(data.pictures.arrays(["3.jpg"]))["3.jpg"], expected)
+        assert f"pictures in {own / 'new'}" in data.understood[-1]
+
+
 @pytest.mark.parametrize(
-    "text, match",
+    "splits, expected, note",
     [
-        ("", "captions.csv is not a valid table"),
-        ("picture,caption\n1.jpg,a cat, asleep\n", "captions.csv is not a valid table.*unquoted comma"),
+        ("train", (8, 1, 1), "test and validation: a tenth each of train"),
+        ("train test", (4, 1, 5), "validation: a tenth each of train"),
+        ("train val", (5, 3, 2), "test: half of validation"),
+        ("Training dev TEST restval", (5, 3, 2), None),
     ],
 )
-def test_an_invalid_table_of_captions_is_named(own, text, match):
-    (own / "captions.csv").write_text(text)
-    with pytest.raises(ValueError, match=match):
-        captions.load(str(own))
+def test_splits_that_are_missing_are_split_off(own, splits, expected, note):
+    words = splits.split()
+    rows = [f"{i}.jpg,cat {i},{words[i % len(words)]}" for i in range(10)]
+    (own / "captions.csv").write_text("\n".join(["picture,caption,split", *rows]))
+    data = captions.load(str(own))
+    assert tuple(len(data.splits[split]) for split in ("train", "validation", "test")) == expected
+    names = [name for table in data.splits.values() for name in table["name"]]
+    assert len({*names}) == 10
+    assert note is None or data.understood[-1].endswith(note)
+
+
+def test_the_sets_of_coco_are_splits(own):
+    (own / "annotations").mkdir()
+    (own / "captions.csv").unlink()
+    for name, numbers in {"train2017": range(6), "val2017": range(6, 10)}.items():
+        (own / name).mkdir()
+        for i in numbers:
+            (own / f"images/{i}.jpg").rename(own / name / f"{i}.jpg")
+        images = [{"id": 100 + i, "file_name": f"{i}.jpg"} for i in numbers]
+        annotations = [{"image_id": 100 + i, "id": i, "caption": f"a cat, number {i}"} for i in numbers]
+        content = json.dumps({"info": {}, "images": images, "annotations": annotations})
+        (own / f"annotations/captions_{name}.json").write_text(content)
+        (own / f"annotations/instances_{name}.json").write_text("{}")
+    data = captions.load(str(own))
+    assert {*data.splits["train"]["name"]} == {f"{i}.jpg" for i in range(6)}
+    assert len(data.splits["validation"]) == len(data.splits["test"]) == 2
+    alone = captions.load(str(own / "annotations/captions_train2017.json"))
+    assert sum(map(len, alone.splits.values())) == 6 and alone.skipped == []  # val2017 is not of this set
+
+
+def test_what_is_left_out_is_said(own):
+    (own / "images" / "3.jpg").unlink()
+    (own / "images" / "new.png").write_bytes(jpeg(kind="PNG"))
+    (own / "captions.csv").write_text((own / "captions.csv").read_text() + "\n4.jpg,")
+    data = captions.load(str(own), odd="skip", reading=Reading(skip_bad_rows=True))
+    table, pictures = data.understood
+    assert table == (
+        f"{own}/captions.csv: picture from 'picture', caption from 'caption', "
+        "1 rows left out (the caption has no word), 20 rows"
+    )
+    assert pictures == (
+        f"pictures in {own}/images, test and validation: a tenth each of train, "
+        "1 names without a picture, 1 pictures without a caption"
+    )
+
+
+@pytest.mark.parametrize("file", ["Flickr8k.token.txt", "captions.txt"])
+def test_flickr8k_without_its_lists_is_split(flickr, file):
+    for path in flickr.glob("Flickr_8k.*"):
+        path.unlink()
+    if file == "captions.txt":
+        (flickr / "Flickr8k.token.txt").unlink()
+        rows = ["image,caption", *(f"{i}.jpg,A dog {k} , asleep ." for i in range(6) for k in range(5))]
+        (flickr / file).write_text("\n".join(rows))
+    data = captions.load("flickr8k", flickr, odd="skip")
+    assert [len(table) for table in data.splits.values()] == [4, 1, 1]
+    assert data.splits["train"]["captions"].map(len).eq(5).all()
+    assert captions.load(str(flickr), odd="skip").checksum() == data.checksum()
+
+
+def test_a_folder_with_the_lists_is_split_as_they_say(flickr):
+    assert captions.load(str(flickr)).checksum() == captions.load("flickr8k", flickr).checksum()
+    (flickr / "Flickr8k_text").mkdir()
+    for path in [*flickr.glob("*.txt")]:
+        path.rename(flickr / "Flickr8k_text" / path.name)
+    data = captions.load("flickr8k", flickr)
+    assert [len(table) for table in data.splits.values()] == [3, 1, 1] and data.skipped == []
+
+
+FORMS = "asked flickr8k unquoted coco excel quotes-join-rows subfolder token-file tsv-quotes".split()
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"{CASES} is missing")
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_in_which_people_have_captions_is_read(form):
+    data = captions.load(str(CASES / (f"captions-kaggle/{form}" if form in FORMS[:3] else f"captions-{form}")))
+    texts = [row for table in data.splits.values() for row in table["captions"]]
+    assert len(texts) in (20, 40) and all(len(row) == 3 for row in texts) and data.skipped == []
+    assert all(len(text) < 60 and text[0] in '"ATO' for row in texts for text in row)  # none holds other rows
+    arrays = [array for _, array in data.pictures.arrays(data.pictures.names)]
+    assert len(arrays) == len(texts) and all(array.shape == (64, 64, 3) for array in arrays)
 
 
 def test_coco_is_read_as_tfds_prepared_it(tmp_path, monkeypatch):

@@ -72,21 +72,18 @@ def test_two_aligned_files(tmp_path, rows):
     names = [write(tmp_path / name, "\n".join(side)) for name, side in zip(("all.nl", "all.de.gz"), zip(*rows))]
     data = translation.load("all.nl,all.de.gz", data_dir=tmp_path)
     pairs = pd.concat(data.splits.values())
-    assert sorted(zip(pairs["source"], pairs["target"])) == sorted(rows) and data.languages == ("source", "target")
+    assert sorted(zip(pairs["source"], pairs["target"])) == sorted(rows) and data.languages == ("nl", "de")
     assert translation.load(",".join(names)).checksum() == data.checksum()
+    back = translation.load(",".join(names), "de-nl")
+    assert back.languages == ("de", "nl") and (back.splits["test"]["target"].str.startswith("source")).all()
 
 
 @pytest.mark.parametrize(
     "files, message",
     [
-        ({"a.tsv": b"one\ttwo\nno tab\n"}, r"a.tsv, line 2.*tab.*\['no tab'\]"),
-        ({"a.tsv": b"one\ttwo\nthree\t \n"}, "a.tsv, line 2"),
-        ({"a.tsv": b"one\ttwo\ngr\xfc\xdfe\tvier\n"}, r"a.tsv, line 2: this is not UTF-8.*gr\\xfc"),
-        ({"a.tsv": b"one\ttwo\n"}, "At least ten source sentences"),
-        ({"a.tsv": b""}, "At least ten source sentences.*Received: 0"),
-        ({"a.tsv.gz": b"no gzip"}, "a.tsv.gz is damaged or not a gzip file"),
+        ({"a.tsv": b"one\ttwo\n"}, "At least ten source sentences.*Received: 1"),
+        ({"a.tsv.gz": b"\x1f\x8b no gzip"}, "a.tsv.gz is damaged"),
         ({"a.en": b"one\ntwo\n", "a.de": b"eins\n"}, "not aligned.*a.en: 2 lines.*a.de: 1"),
-        ({"a.en": b"one\n\n", "a.de": b"eins\nzwei\n"}, "a.en, line 2: the sentence is empty"),
         ({"a.en": b"one\n", "a.de": b"eins\n", "a.fr": b"un\n"}, "two aligned files"),
     ],
 )

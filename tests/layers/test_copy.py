@@ -1,6 +1,7 @@
 """`python -m layers`: what it lists, and that a copied cell and its test need no other file of this project."""
 
 import ast
+import io
 import os
 import pathlib
 import subprocess
@@ -156,6 +157,45 @@ def test_a_failure_while_writing_leaves_the_old_file(tmp_path, monkeypatch, run)
     code, _, error = run("copy", "LSTMCell", tmp_path, "--force")
     assert (code, error) == (2, "error: The file cannot be written. Received: no space left\n")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"lstm_cell.py": "mine"}
+
+
+def test_a_disk_that_is_full_after_one_file_leaves_all_old_ones(tmp_path, monkeypatch, run):
+    for name in ("lstm_cell.py", "test_lstm_cell.py"):
+        (tmp_path / name).write_text("mine")
+    opened, whole = [], pathlib.Path.open
+
+    def fill_up(path, mode="r", **options):
+        opened.append(path)
+        if mode == "x" and len([p for p in opened if p.parent == tmp_path]) > 1:
+            raise OSError(28, "No space left on device")
+        return whole(path, mode, **options)
+
+    monkeypatch.setattr(pathlib.Path, "open", fill_up)
+    code, _, error = run("copy", "LSTMCell", tmp_path, "--force")
+    assert code == 2 and "No space left on device" in error and error.count("\n") == 1
+    monkeypatch.undo()
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == dict.fromkeys(
+        ["lstm_cell.py", "test_lstm_cell.py"], "mine"
+    )
+
+
+def test_a_reader_who_leaves_is_no_error(monkeypatch, run):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run("list") == (0, "", "")
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_escape(monkeypatch, run):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    assert run("list")[0] == 0 and b"\\u0303" in shown.getvalue()
+
+
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path, run):
+    code, _, error = run("copy", "LSTMCell", tmp_path / ("x" * 300))
+    assert code == 2 and error.startswith("error: ") and error.count("\n") == 1
 
 
 def test_unknown_name(tmp_path, run):

@@ -42,6 +42,10 @@ def test_two_classes_are_logistic_regression():
     np.testing.assert_allclose(layer(X), 1 / (1 + np.exp(-(X @ kernel - first))), atol=1e-6)
 
 
+def test_classes_may_be_half_stars():
+    assert ProportionalOdds([1, 1.5, 2.0]).get_config()["classes"] == [1, 1.5, 2]
+
+
 def test_training_recovers_the_order():
     classes = np.digitize(X[:, 0], [-0.7, 0.0, 0.7])
     model = keras.Sequential([keras.Input((6,)), ProportionalOdds(range(4))])
@@ -61,5 +65,5 @@ def test_saved_and_loaded(layer, tmp_path):
 
 @pytest.mark.parametrize("classes", [[3], [1, 1, 2], [2, 1]])
 def test_classes_must_ascend(classes):
-    with pytest.raises(ValueError, match=r"`classes` must be two or more ascending integers. Received: classes=\["):
+    with pytest.raises(ValueError, match=r"`classes` must be two or more ascending numbers. Received: classes=\["):
         ProportionalOdds(classes)

@@ -19,9 +19,9 @@ REVIEW = "The plot was not bad, but (I think) long."
 SENTENCE = "The cat does not see a dog."
 
 
-def finished(recipe, settings, model, *parts):
+def finished(recipe, settings, model, *parts, data="test"):
     """A run's folder as after a training: a model, and what is saved beside it."""
-    run = runs.open_run(recipe.RECIPE, settings, "test", "trained")
+    run = runs.open_run(recipe.RECIPE, settings, data, "trained")
     for part in parts:
         part.save(run)
     model.save(run / "model.keras")
@@ -151,7 +151,7 @@ def test_a_run_on_prices_reads_its_test_split(run_recipe, capsys):
     settings = stock_prices.Settings(target="volatility", units=3, cell="minimal")
     data = stock_prices.load_data(target="volatility")
     model = stock_prices.build_model(data.mean, data.variance, "minimal", 3)
-    finished(stock_prices, settings, model)
+    finished(stock_prices, settings, model, data=data.checksum())
     assert run_recipe(gates, "--run", "trained", "--text", "no text") == 2
     assert "it takes no --text. Received: 'no text'" in capsys.readouterr().err
     assert run_recipe(gates, "--run", "trained", "--timesteps", 100, "--run-dir", "mine") == 0

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -130,18 +131,62 @@ def test_test_augmentation_is_used_by_train_evaluate_predict_and_ensembles(run_r
     assert twice == pytest.approx({name: value for name, value in run.metrics().items() if name != "minutes"})
 
 
-def test_a_damaged_picture_of_ones_own_is_refused_or_skipped(run_recipe, capsys):
-    Path("images").mkdir()
-    rows = ["picture,caption"]
+@pytest.fixture
+def own(tmp_path):
+    """Thirty pictures in subfolders, of which one is damaged, and captions, of which some are far too long."""
+    rows = ["image,caption"]
     for i in range(30):
-        Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype="uint8")).save(f"images/{i}.png")
-        rows += [f"{i}.png,der {i}. Hund läuft", f"{i}.png,ein Hund"]
-    Path("images/3.png").write_bytes(Path("images/3.png").read_bytes()[:600])
-    Path("captions.csv").write_text("\n".join(rows), encoding="utf-8")
+        path = tmp_path / f"Images/{i % 2}/{i}.PNG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype="uint8")).save(path)
+        rows += [f"{i}.png,Hund {i}, weiß", f"{i}.png,ein Hund", f"{i}.png,{'Hund ' * 50 * (i > 9)}Hund"]
+    (tmp_path / "Images/1/3.PNG").write_bytes((tmp_path / "Images/1/3.PNG").read_bytes()[:600])
+    (tmp_path / "captions.txt").write_text("\n".join(rows), encoding="utf-8")
+
+
+def test_pictures_and_captions_of_ones_own(run_recipe, own, capsys):
     assert run_recipe(recipe, "--data", ".", "--run-dir", "one", *SMALL) == 2
     assert "3.png is damaged" in capsys.readouterr().err and not Path("one").exists()
-    assert run_recipe(recipe, "--data", ".", "--run-dir", "two", "--odd", "skip", *SMALL) == 0
-    assert "skipped: 3.png is damaged" in capsys.readouterr().out
+    assert run_recipe(recipe, "--data", ".", "--run-dir", "two", "--odd", "skip", "--longest", 6, *SMALL) == 0
+    said = capsys.readouterr().out
+    assert "captions.txt: picture from 'image', caption from 'caption', 90 rows\npictures in Images, test and" in said
+    assert "skipped: 3.png is damaged" in said
+    assert re.search(r"\n1\d captions of the train split, of more than 12 subwords, are left out.\n", said)
+
+    odd_files()
+    assert run_recipe(recipe, "predict", "--run", "two", "ask", "--beam", 1) == 0
+    said = capsys.readouterr().out
+    for line in ("c.jpg is damaged", "d.png is empty", "f.heic is HEIC, which is not read here"):
+        assert f"skipped: {line}" in said
+    names = "0/a.JPG", "1/a.JPG", "1/a.png", "b.jfif", "e.avif.jpg", "noending"
+    assert all(f"\n{name}\n" in said for name in names) and said.count("%") == 6 and "._a.JPG" not in said
+    drawn = {path.name for path in Path("two").glob("attention-*")}
+    assert drawn == {f"attention-{stem}.png" for stem in ("0-a", "1-a", "1-a-2", "b", "e.avif", "noending")}
+
+    with open("captions.txt", "a", encoding="utf-8") as file:
+        file.write("\n5.png,noch ein Hund")
+    assert run_recipe(recipe, "evaluate", "--run", "two") == 2
+    error = capsys.readouterr().err
+    assert "The data is not what two was trained on" in error and error.count("\n") == 1
+
+
+def odd_files():
+    """A folder of pictures with odd endings, two of one name, and files that cannot be read."""
+    Path("ask/0").mkdir(parents=True)
+    Path("ask/1").mkdir()
+    for name in ("0/a.JPG", "1/a.JPG", "1/a.png", "b.jfif", "e.avif.jpg", "noending", "._a.JPG"):
+        shutil.copy("Images/0/2.PNG", f"ask/{name}")
+    shutil.copy("Images/1/3.PNG", "ask/c.jpg")
+    Path("ask/d.png").touch()
+    Path("ask/f.heic").write_bytes(b"\0\0\0\x18ftypheic")
+
+
+def test_captions_that_are_all_too_long_leave_nothing_behind(run_recipe, own, capsys):
+    rows = [f"{i}.png,{'Hund und Katze und Maus, ' * 9}" for i in range(30)]
+    Path("captions.txt").write_text("\n".join(["image,caption", *rows]))
+    assert run_recipe(recipe, "--data", ".", "--run-dir", "one", "--odd", "skip", "--longest", 5, *SMALL) == 2
+    error = capsys.readouterr().err
+    assert "All captions of the train split have more than 10 subwords" in error and not Path("one").exists()
 
 
 @pytest.mark.parametrize(

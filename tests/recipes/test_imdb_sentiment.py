@@ -66,13 +66,28 @@ def test_a_review_without_a_word_does_no_harm(run_recipe, eagerly, capsys):
     rows = [f"{word} {i},{label}" for i in range(40) for word, label in (("good", 1), ("bad", 0))]
     Path("own.csv").write_text("\n".join(["text,label", *rows, "<br />,1", "<br /> ,0", " <br />,1"]))
     assert run_recipe(imdb_sentiment, "--data", "own.csv", "--run-dir", "mine", *SMALL) == 0
-    assert "nan" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("own.csv: 83 rows\n") and "nan" not in said
+    assert run_recipe(imdb_sentiment, "evaluate", "--run", "mine") == 0
+    Path("own.csv").write_text(Path("own.csv").read_text().replace("good 7,", "very good 7,"))
+    assert run_recipe(imdb_sentiment, "evaluate", "--run", "mine") == 2
+    assert "The data is not what mine was trained on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--data", "no_label.csv"], "there is no column label. Received: text, stars"),
+        (["--data", "no_label.csv"], "no_label.csv: no column label; name it with --label-column, or a column of"),
+        (
+            ["--data", "no_label.csv", "--rating-column", "Views"],
+            "line 2: from which to which rating does the scale go?",
+        ),
+        (["--data", "no_label.csv", "--label-column", "mood"], "no column mood; name another --label-column"),
+        (["--data", "no_label.csv", "--encoding", "nonsense"], "--encoding must be one that Python knows"),
+        (
+            ["--data", "."],
+            "train and test (.csv, .tsv, .jsonl, …) are needed, or one such file, or folders pos and neg",
+        ),
         (["--data", "nothing"], "no data set of this name"),
         (["predict", "text"], "No finished run"),
         (["predict", "--run", "nowhere", "text"], "holds no run"),
@@ -80,7 +95,8 @@ def test_a_review_without_a_word_does_no_harm(run_recipe, eagerly, capsys):
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, few, capsys, arguments, message):
-    Path("no_label.csv").write_text("text,stars\ngood,9\n")
+    Path("no_label.csv").write_text("text,views\ngood,99\n")
+    Path("other.csv").write_text("")
     assert run_recipe(imdb_sentiment, *arguments) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1

@@ -96,10 +96,24 @@ def test_own_text(run_recipe, capsys):
     assert pd.read_csv("mine/history.csv")["loss"].iloc[0] < 4
 
 
+def test_a_folder_in_another_encoding_is_read_again_and_another_text_is_noticed(run_recipe, eagerly, capsys):
+    Path("plays").mkdir()
+    for name in "ab":
+        Path(f"plays/{name}.txt").write_bytes(f"Männlein {name}\n".encode("latin-1") * 200)
+    options = ["--data", "plays", "--encoding", "latin-1", "--run-dir", "mine", *ONCE]
+    assert run_recipe(next_character, *options) == 0
+    assert capsys.readouterr().out.startswith("plays: in latin-1, 2 files joined (a.txt to b.txt), 4,400 characters")
+    assert run_recipe(next_character, "evaluate", "--run", "mine") == 0
+    Path("plays/c.txt").write_text("more")
+    assert run_recipe(next_character, "evaluate", "--run", "mine") == 2
+    assert "The data is not what mine was trained on" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["--data", "missing.txt"], "There is no such text file"),
+        (["--data", "old.txt"], "old.txt, line 1: not UTF-8. Name the file's encoding with --encoding"),
         (["--data", "short.txt"], "too short to learn from"),
         (["--data", "small.txt"], "32 strands of 64 characters need 2,049"),
         (["sample", "--run", "."], "holds no run"),
@@ -108,6 +122,7 @@ def test_own_text(run_recipe, capsys):
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, arguments, message):
     Path("short.txt").write_text("little")
+    Path("old.txt").write_bytes("Männlein\n".encode("latin-1") * 300)
     Path("small.txt").write_text("a little more\n" * 100)
     assert run_recipe(next_character, *arguments) == 2
     error = capsys.readouterr().err

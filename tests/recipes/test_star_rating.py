@@ -48,18 +48,50 @@ def test_pairs_of_words_and_a_training_without_baselines(run_recipe, eagerly, mo
 
 
 def test_ratings_that_cannot_be_used_are_one_line_and_leave_nothing_behind(run_recipe, capsys):
-    rows = [(f"film {i}", i % 2, 1 + 9 * (i % 2)) for i in range(200)]
-    Path("two.csv").write_text("text,label,rating\n" + "".join(f"{t},{y},{r}\n" for t, y, r in rows))
-    Path("none.csv").write_text("text,label\n" + "".join(f"{t},{y}\n" for t, y, _ in rows))
-    for name, message in [("two.csv", "at least three ratings"), ("none.csv", "no column rating")]:
+    numbers = range(200)
+    Path("one.csv").write_text("text,stars\n" + "".join(f"film {i},3\n" for i in numbers))
+    Path("few.csv").write_text("text,stars\n" + "".join(f"film {i},{1 + i % 5}\n" for i in range(20)))
+    Path("none.csv").write_text("text,label\n" + "".join(f"film {i},{i % 2}\n" for i in numbers))
+    Path("hundred.csv").write_text("text,stars\n" + "".join(f"film {i},{i % 100}\n" for i in numbers))
+    for name, message in [
+        ("one.csv", "two ratings or more"),
+        ("few.csv", "needs reviews: ten and more of each rating"),
+        ("none.csv", "no column rating; name it with --rating-column. Received: text, label"),
+        ("hundred.csv", "line 2: from which to which rating does the scale go? Name it with --scale"),
+    ]:
         assert run_recipe(star_rating, "--data", name) == 2
-        assert message in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert message in said and said.count("\n") == 1
     assert not Path("runs").exists()
+
+
+def test_half_stars_without_labels(run_recipe, eagerly, capsys):
+    Path("half.csv").write_text(
+        "review,stars\n" + "".join(f"film {i % 9} number {i},{i % 9 / 2 + 0.5}\n" for i in range(180))
+    )
+    assert run_recipe(star_rating, "--data", "half.csv", "--run-dir", "mine", *SMALL) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("half.csv: texts from 'review', ratings 0.5 to 4.5 from 'stars', half stars too, 180 rows\n")
+    assert json.loads(Path("mine/ratings.json").read_text()) == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5]
+    assert run_recipe(star_rating, "evaluate", "--run", "mine") == 0
+    assert run_recipe(star_rating, "predict", "--run", "mine", "film 3") == 0
+    assert " stars, expectation " in capsys.readouterr().out
+    Path("half.csv").write_text(Path("half.csv").read_text().replace("film 3 number 3,", "film 3,"))
+    assert run_recipe(star_rating, "evaluate", "--run", "mine") == 2
+    assert "The data is not what mine was trained on" in capsys.readouterr().err
 
 
 def test_verify_passes(run_recipe, capsys):
     assert run_recipe(star_rating, "verify", "--cell", "gru", "--units", 5, "--embedding", 4, "--words", 9) == 0
     assert "FAIL" not in capsys.readouterr().out
+
+
+def test_half_stars_count_by_their_rank():
+    half = np.array([0.5, 1.5, 4.0])
+    assert star_rating.exceeds([0.5, 4.0], half).tolist() == [[0, 0], [1, 1]]
+    assert star_rating.measure(half, half, half) == {"mae_stars": 0, "accuracy": 1, "qwk": 1}
+    assert star_rating.measure(half[:1], half[:1], half)["qwk"] == 0  # undefined
+    assert star_rating.verdict(np.array([0.9, 0.2]), half) == "1.5 stars, expectation 1.9 (0.5: 10%, 1.5: 70%, 4: 20%)"
 
 
 def test_the_targets_of_a_review_are_the_ratings_that_it_exceeds():

@@ -9,11 +9,13 @@ from toolkit.metrics import forecasts
 from toolkit.runs import Run
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from datasets import prices
 from recipes import stock_prices
 
+CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "stocks"
 SMALL = ["--window", "10", "--units", "3", "--epochs", "2", "--batch-size", "256"]
 
@@ -159,6 +161,8 @@ def test_verify_passes(run_recipe, cell, capsys):
     [
         (["--data", "nowhere.csv"], "No prices at nowhere.csv"),
         (["--data", "prices.csv"], "prices.csv, line 3: the date is out of order"),
+        (["--data", "prices.csv", "--date-format", "%Q"], "--date-format must be made of"),
+        (["--data", "prices.csv", "--end", "9999-12-31", "--skip-bad-rows"], "Too few rows"),
         (["--ticker", "AAPL"], "there is no Ticker column"),
         (["--target", "gold"], 'Invalid value "gold" for --target'),
         (["--cell", "transformer"], 'Invalid value "transformer" for --cell'),
@@ -168,11 +172,74 @@ def test_verify_passes(run_recipe, cell, capsys):
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, arguments, message):
-    Path("prices.csv").write_text("Date,Close\n2020-01-02,1\n2020-01-01,2\n")
+    Path("prices.csv").write_text("Date,Close\n2020-01-02,1\n2020-01-01,2\n2020-01-03,3\n")
     assert run_recipe(stock_prices, *arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert [path.name for path in Path().iterdir()] == ["prices.csv"]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_other_data_than_a_run_was_trained_on_is_told(run_recipe, command, capsys):
+    write_csv(Path("prices.csv"), prices.read(start="2014-01-01"))
+    run = runs.open_run(stock_prices.RECIPE, stock_prices.Settings(data="prices.csv"), "other", "mine")
+    run.finish({})
+    assert run_recipe(stock_prices, command, "--run", "mine") == 2
+    printed = capsys.readouterr()
+    assert "The data is not what mine was trained on" in printed.err
+    assert ("pass --data prices.csv" in printed.err) == (command == "predict")
+    assert "prices.csv: dates as year-month-day, prices from 'Close', 1,258 rows" in printed.out
+
+
+def test_a_coin_is_forecast_for_every_day_and_annualised_with_365(tmp_path):
+    days = pd.date_range("2021-01-01", periods=60, name="Date")  # the last is a Monday
+    frame = pd.DataFrame({"Close": np.linspace(1, 2, 60)}, days)
+    features = pd.DataFrame({"log_range": -4.0, "return": 0.0}, days)
+    simulated = np.full((50, 7, 2), [-4.0, 0.0])
+    quantiles = stock_prices.future_quantiles(simulated, frame, features)
+    assert quantiles.index.tolist() == [*pd.date_range("2021-03-02", periods=7)]
+    daily = math.sqrt(forecasts.parkinson_variance(-4.0))
+    volatility = quantiles[stock_prices.VOLATILITY, "median"].iloc[0]
+    assert volatility == pytest.approx(100 * daily * math.sqrt(365))
+
+    weekdays = features.index.day_of_week < 5
+    quantiles = stock_prices.future_quantiles(simulated, frame[weekdays], features[weekdays])
+    assert quantiles.index.tolist() == [*pd.bdate_range("2021-03-02", periods=7)]
+    assert quantiles[stock_prices.VOLATILITY, "median"].iloc[0] == pytest.approx(100 * daily * math.sqrt(252))
+
+
+def test_another_file_is_read_in_its_own_way(monkeypatch, run_recipe):
+    """The run's words on its own file do not hold for another, but for the column of prices."""
+    settings = stock_prices.Settings(data="a.csv", column="Adj Close", decimal="comma", ticker="A", start="2014-01-01")
+    runs.open_run(stock_prices.RECIPE, settings, "other", "mine").finish({})
+    seen = []
+
+    def read_features(s):
+        seen.append(s)
+        raise runs.Stop("seen")
+
+    monkeypatch.setattr(stock_prices, "read_features", read_features)
+    assert run_recipe(stock_prices, "predict", "--run", "mine", "--data", "b.csv", "--date-format", "%d/%m/%Y") == 2
+    (s,) = seen
+    assert (s.data, s.column, s.decimal, s.ticker, s.start) == ("b.csv", "Adj Close", None, None, None)
+    assert s.form == prices.Form(date_format="%d/%m/%Y")
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the folder ../shared/cases is not here")
+@pytest.mark.parametrize(
+    "name, flag",
+    [
+        ("prices-hourly/hourly.csv", "--by-day"),
+        ("prices-metatrader/EURUSD1440.csv", "--columns, such as Date,Time,Open,High,Low,Close,Volume"),
+        ("prices-semicolon/kurse.csv", "--encoding"),
+        ("prices-many-companies/wide.csv", "--ticker must be one of ABCD, EFGH, IJKL"),
+    ],
+)
+def test_what_is_asked_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, name, flag):
+    assert run_recipe(stock_prices, "--data", CASES / name) == 2
+    error = capsys.readouterr().err
+    assert flag in error and error.count("\n") == 1
+    assert not [*Path().iterdir()]
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the folder ../shared/data with the real tickers is not here")

@@ -1,20 +1,29 @@
 """The command line: flags from a dataclass, settings from a file or from the run that is resumed, one-line errors."""
 
+import errno
 import io
 import json
+import os
+import shlex
+import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 from toolkit import cli, runs
 
 import pytest
+import tensorflow as tf
 
 DOC = f"""Writes poems.
 
     h_t = tanh(W x_t){" " * 40}a hidden state, described in a line that is wider than most terminals are
     y_t = V h_t
 """
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(kw_only=True)
@@ -33,6 +42,14 @@ class Settings(cli.Settings):
     """Shuffle the examples."""
 
 
+ERRORS = {
+    "interrupt": KeyboardInterrupt(),
+    "disk": OSError(errno.ENOSPC, "No space left on device", "runs/metrics.json"),
+    "memory": MemoryError("Unable to allocate 7 TiB"),
+    "allocation": tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"),
+}
+
+
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run a small recipe: exit status, standard error, and the settings and runs it has been called with."""
@@ -44,6 +61,7 @@ def command(tmp_path, monkeypatch, capsys):
         """Train; the default command."""
         calls.append(settings)
         run = runs.open_run("poems", settings, "data", run_dir, resume)
+        print("roses → red\n" * 10_000)
         if settings.units == 13:
             raise cli.Stop("the coffee\nis cold.")
         run.finish({})
@@ -52,6 +70,11 @@ def command(tmp_path, monkeypatch, capsys):
     def predict(text: str, /, *, run: cli.FinishedRun = None):
         """Continue a text."""
         calls.append((text, run))
+        if text in ERRORS:
+            raise ERRORS[text]
+        for _ in range(10_000):
+            print("roses → red")
+        calls.append("the end")
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["poems.py", *map(str, arguments)])
@@ -109,6 +132,62 @@ def test_an_error_is_one_line_with_what_was_received(command, arguments, message
     assert code == 2 and said.startswith(message) and said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "text, status, message",
+    [
+        ("interrupt", 130, "interrupted\n"),
+        ("disk", 2, "error: [Errno 28] No space left on device: 'runs/metrics.json'\n"),
+        ("memory", 2, "error: not enough memory, try smaller sizes (Unable to allocate 7 TiB)\n"),
+        ("allocation", 2, "error: not enough memory, try smaller sizes (OOM when allocating)\n"),
+    ],
+)
+def test_what_ends_a_command_is_one_line(command, text, status, message):
+    assert command("predict", text)[:2] == (status, message)
+
+
+@pytest.fixture
+def broken_pipe(monkeypatch):
+    """Lets standard output be a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as stream:
+        yield lambda: monkeypatch.setattr(sys, "stdout", stream)
+
+
+def test_a_reader_who_leaves_ends_a_command_quietly(command, broken_pipe):
+    broken_pipe()
+    code, said, calls = command("predict", "a text")
+    assert (code, said) == (0, "") and "the end" not in calls
+
+
+def test_a_reader_who_leaves_does_not_end_a_training(command, broken_pipe):
+    broken_pipe()
+    code, said, _ = command("--run-dir", "mine")
+    assert (code, said) == (0, "") and runs.Run("mine").finished
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_escape(command, monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="cp1252"))
+    assert command("predict", "a text")[0] == 0
+    assert shown.getvalue().startswith(b"roses \\u2192 red")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a Unix shell closes the streams")
+def test_closed_streams_are_no_error(tmp_path):
+    code = "import toolkit, sys; print(sys.stdin.read(), sys.stdout.isatty()); sys.stderr.write('x')"
+    code += f"; open({str(tmp_path / 'done')!r}, 'w').close()"
+    shell = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", shell], cwd=ROOT).returncode == 0 and (tmp_path / "done").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are Unix")
+def test_an_interrupted_program_says_so(tmp_path):
+    code = "from toolkit import cli; import os, signal\nwith cli.exit_status(): os.kill(os.getpid(), signal.SIGINT)"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "interrupted\n")
+
+
 def test_settings_come_from_a_file_and_flags_override_them(command, tmp_path):
     (tmp_path / "row.toml").write_text('recipe = "poems"\n[settings]\nunits = 5\nlengths = [3, 4]\nshuffle = true\n')
     _, _, [settings] = command("train", "--config", "row.toml", "--units", 7)
@@ -147,6 +226,21 @@ def test_resume_takes_the_settings_of_the_run(command):
     assert code == 2 and "other settings (units=13, now 12)" in said
 
 
+def test_a_run_of_another_recipe_is_not_resumed(command):
+    runs.open_run("prices", {"window": 3}, "data", "other")
+    code, said, _ = command("--resume", "--run-dir", "other")
+    assert (code, said) == (2, "error: other holds a run of prices, not of poems: name another folder.\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix")
+def test_a_named_pipe_is_no_file(command, tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    code, said, _ = command("--config", "pipe.json")
+    assert code == 2 and said.startswith("error: --config needs a .json or .toml file")
+    with pytest.raises(cli.Stop, match="no regular file"):
+        [*cli.read_examples("poem", None, tmp_path / "pipe.json")]
+
+
 def test_resume_alone_takes_the_newest_unfinished_run(command):
     assert command("--units", 13)[0] == 2
     _, _, calls = command("--resume")
@@ -181,8 +275,10 @@ def test_examples_that_cannot_be_read_are_errors(tmp_path):
     (tmp_path / "latin.txt").write_bytes("groß".encode("latin-1"))
     for text, file, message in [
         ("text", tmp_path / "latin.txt", "not both"),
-        (None, tmp_path / "latin.txt", "utf-8"),
-        (None, tmp_path / "none.txt", "No such file"),
+        (None, tmp_path / "latin.txt", r"latin.txt, line 1: not UTF-8. Received: gro\\udcdf"),
+        (None, tmp_path / "none.txt", "none.txt, nothing there"),
+        (None, tmp_path, "a folder"),
+        ("gro\udcdf", None, "not UTF-8"),
     ]:
         with pytest.raises(cli.Stop, match=message):
             [*cli.read_examples("poem", text, file)]

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from datasets.pictures import Pictures
+
 rng = np.random.default_rng(0)
 
 
@@ -97,6 +99,21 @@ def test_a_picture_is_stretched_to_a_square():
     square = pictures.resized(wide, 10)
     assert square.shape == (10, 10, 3) and square.dtype == "uint8"
     assert (square[:, :4] == 0).all() and (square[:, 6:] == 200).all()
+
+
+def test_previews_are_small_and_keep_their_aspect_ratio():
+    arrays = {"a": rng.integers(0, 256, (1500, 3000, 3), dtype="uint8"), "b": rng.integers(0, 256, (9, 7, 3), "uint8")}
+    source = Pictures(arrays, lambda names: ((name, arrays[name]) for name in names))
+    found = pictures.previews(source, ["b", "a"])
+    assert [*found] == ["b", "a"] and found["a"].shape == (300, 600, 3)
+    np.testing.assert_array_equal(found["b"], arrays["b"])
+
+
+def test_names_of_drawings_are_different_and_short_enough():
+    names = ["a/1.jpg", "a/1.PNG", "A/1.gif", "a-1", "a-1-2", "../..", "\N{GRINNING FACE}.jpg", "é" * 300, "x.y.tiff"]
+    stems = pictures.distinct_stems(names)
+    assert stems[:5] == ["a-1", "a-1-2", "A-1-3", "a-1-4", "a-1-2-2"] and stems[5:7] == ["picture", "picture-2"]
+    assert stems[8] == "x.y" and all(len(stem.encode()) < 230 and "/" not in stem for stem in stems)
 
 
 def gradients(count):

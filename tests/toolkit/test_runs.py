@@ -1,13 +1,16 @@
 """Run folders: nothing on disk is ever lost, mixed or half written."""
 
+import errno
 import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit import runs
 
 import pytest
+from matplotlib import pyplot as plt
 
 
 @dataclass(kw_only=True)
@@ -33,6 +36,8 @@ def test_a_finished_run_is_never_overwritten(here):
 def test_an_unfinished_run_needs_resume_the_same_settings_and_the_same_data(here):
     runs.open_run("prices", Settings(), "data", "mine")
     with pytest.raises(runs.Stop, match="unfinished run: add --resume"):
+        runs.open_run("prices", Settings(), "data", "mine", resume=False)
+    with pytest.raises(runs.Stop, match="unfinished run: name another --run-dir"):
         runs.open_run("prices", Settings(), "data", "mine")
     with pytest.raises(runs.Stop, match=r"other settings \(epochs=3, now 4\)"):
         runs.open_run("prices", Settings(epochs=4), "data", "mine", resume=True)
@@ -109,6 +114,72 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         file.write(b"half of the new")
         raise RuntimeError
     assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = runs.Run(tmp_path)
+    run.finish({"loss": 1.0})
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (lambda: run.finish({"loss": 2.0}), lambda: run.save_figure(plt.figure(), "figure.png")):
+        with pytest.raises(OSError, match="No space left"):
+            write()
+    assert run.metrics() == {"loss": 1.0} and [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_a_model_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    class Model:
+        def save(self, path):
+            path.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "model.keras").write_text("old")
+    with pytest.raises(OSError):
+        runs.Run(tmp_path).save_model(Model())
+    assert [*tmp_path.iterdir()] == [tmp_path / "model.keras"] and (tmp_path / "model.keras").read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_once_and_leaves_nothing(here, monkeypatch):
+    (here / "file").write_text("")
+    with pytest.raises(runs.Stop, match=r"Nothing can be written into file.run \(Not a directory\): name another"):
+        runs.open_run("prices", Settings(), "data", "file/run")
+
+    def read_only(**_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    unfinished = runs.open_run("prices", Settings(), "data", "started")
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    for folder, resume in (("new/run", False), (unfinished.path, True)):
+        with pytest.raises(runs.Stop, match="Read-only file system"):
+            runs.open_run("prices", Settings(), "data", folder, resume)
+    assert {path.name for path in here.iterdir()} == {"file", "started"}
+
+
+def test_names_as_long_as_a_file_system_allows_can_be_written(tmp_path):
+    run = runs.Run(tmp_path)
+    run.save_figure(plt.figure(), f"{'x' * 251}.png")
+    run.write_json("x" * 255, 1)
+    assert run.json("x" * 255, int) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix")
+def test_a_named_pipe_is_not_waited_for(here):
+    run = runs.open_run("prices", Settings(), "data", "mine")
+    (run / "config.json").unlink()
+    os.mkfifo(run / "config.json")
+    with pytest.raises(runs.Stop, match=r"config\.json is damaged: it must be a file"):
+        run.settings(Settings)
+
+
+def test_messages_are_one_line_that_shows_both_ends():
+    assert runs.one_line("a\n  b\x1b[0m \udcff") == "a b\\x1b[0m \\udcff"
+    assert (
+        runs.one_line(f"Invalid value {'9' * 5000} for --units.") == f"Invalid value {'9' * 60}…{'9' * 20} for --units."
+    )
+    long = runs.one_line("start " + "word " * 1000 + "end")
+    assert len(long) < 1010 and long.startswith("start") and long.endswith("end")
 
 
 def test_two_processes_may_write_one_file_at_once(tmp_path, monkeypatch):

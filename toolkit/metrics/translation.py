@@ -21,9 +21,9 @@ def scores(hypotheses, references, language="en"):
     tokenizer = MosesTokenizer(lang=language)
     tokenized = [_tokenized(tokenizer, texts) for texts in (hypotheses, references)]
     metrics = {
-        "bleu": (_bleu(language), hypotheses, references),
+        "bleu": (_bleu(references, tokenize=_tokenizer(language)), hypotheses, references),
         "chrf": (sacrebleu.CHRF(), hypotheses, references),
-        "bleu_lc_tok": (sacrebleu.BLEU(tokenize="none", lowercase=True, force=True), *tokenized),
+        "bleu_lc_tok": (_bleu(references, tokenize="none", lowercase=True, force=True), *tokenized),
     }
     values = {name: float(m.corpus_score(list(h), [list(r)]).score) for name, (m, h, r) in metrics.items()}
     return values, {name: str(m.get_signature()) for name, (m, _, _) in metrics.items()}
@@ -31,11 +31,19 @@ def scores(hypotheses, references, language="en"):
 
 def bleu(hypotheses, references, language="en"):
     """BLEU of a corpus, from 0 to 100, as in `scores`."""
-    return float(_bleu(language).corpus_score(list(hypotheses), [list(references)]).score)
+    metric = _bleu(references, tokenize=_tokenizer(language))
+    return float(metric.corpus_score(list(hypotheses), [list(references)]).score)
 
 
-def _bleu(language):
-    return sacrebleu.BLEU(tokenize=UNSPACED.get(language, "13a"))
+def _bleu(references, **options):
+    """BLEU, of as many words as there are where no reference has four of them, as with sums: it would always be 0."""
+    spaced = options["tokenize"] not in UNSPACED.values()
+    short = spaced and max((len(text.split()) for text in references), default=0) < 4
+    return sacrebleu.BLEU(effective_order=short, **options)
+
+
+def _tokenizer(language):
+    return UNSPACED.get(language, "13a")
 
 
 def _tokenized(tokenizer, texts):

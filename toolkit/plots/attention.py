@@ -11,8 +11,8 @@ def plot_attention(weights, source, target):
     figure, axis = plt.subplots(figsize=(2 + 0.4 * len(source), 1.5 + 0.35 * len(target)))
     image = axis.imshow(weights, vmin=0, vmax=1, aspect="auto")
     axis.grid(False)
-    axis.set_xticks(range(len(source)), labels[0], rotation=60, ha="left")
-    axis.set_yticks(range(len(target)), labels[1])
+    axis.set_xticks(range(len(source)), labels[0], rotation=60, ha="left", parse_math=False)
+    axis.set_yticks(range(len(target)), labels[1], parse_math=False)
     axis.xaxis.tick_top()
     figure.colorbar(image, ax=axis, label="attention weight")
     return figure

@@ -17,7 +17,7 @@ def sheet(pictures, captions):
     figure, axes = _grid(rows, COLUMNS, (3.2 * COLUMNS, 3.7 * rows))
     for axis, picture, caption in zip(axes, pictures, captions):
         axis.imshow(picture)
-        axis.set_title("\n".join(textwrap.wrap(caption, 30)), y=-0.03, pad=0, va="top", fontsize=12)
+        axis.set_title("\n".join(textwrap.wrap(caption, 30)), y=-0.03, pad=0, va="top", fontsize=12, parse_math=False)
     return figure
 
 
@@ -37,7 +37,7 @@ def attention_sheet(picture, pieces, weights):
         axis.imshow(picture)
         overlay = {"extent": (0, width, height, 0), "interpolation": "bicubic", "cmap": "gray", "alpha": 0.65}
         axis.imshow(row.reshape(side, side), vmin=0, vmax=max(row.max(), 2 / row.size), **overlay)
-        axis.set_title(piece.replace("▁", " ").strip(), fontsize=12)
+        axis.set_title(piece.replace("▁", " ").strip(), fontsize=12, parse_math=False)
     return figure
 
 

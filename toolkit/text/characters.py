@@ -1,8 +1,6 @@
 """Characters of a text as ids, the alphabet of a run, and windows of a text for stateful networks."""
 
-import json
-
-from toolkit.runs import Stop, user_errors
+from toolkit.runs import Stop
 
 from datasets import characters
 
@@ -22,8 +20,10 @@ class Alphabet:
     @classmethod
     def load(cls, run):
         """That of a run. Raises Stop where its file cannot be read."""
-        with user_errors():
-            return cls(json.loads((run / FILE).read_text(encoding="utf-8")))
+        characters = run.json(FILE, str)
+        if not characters or len({*characters}) < len(characters):
+            raise Stop(f"{run / FILE} is damaged: it must hold characters, each of them once; train again.")
+        return cls(characters)
 
     def save(self, run):
         run.write_json(FILE, self.characters)

@@ -3,7 +3,7 @@
 import io
 import re
 
-from toolkit.runs import replacing, user_errors
+from toolkit.runs import read_file, replacing, user_errors
 
 import sentencepiece
 
@@ -50,18 +50,23 @@ class Subwords:
                 )
             except RuntimeError as error:
                 required = re.search(r"required_chars\. \d+ vs (\d+)", str(error))
-                least = f" of {required[1]} or more" if required else ""
-                raise ValueError(f"This text needs a --vocabulary{least}. Received: {vocabulary_size}") from error
+                if not required:
+                    raise ValueError(f"Subwords cannot be learned from these texts ({error})") from error
+                raise ValueError(
+                    f"This text needs a --vocabulary of {required[1]} or more. Received: {vocabulary_size}"
+                ) from error
         return cls(model.getvalue())
 
     @classmethod
     def load(cls, run):
         """Those of a run. Raises Stop where its file cannot be read."""
-        with user_errors():
-            try:
-                return cls((run / FILE).read_bytes())
-            except RuntimeError as error:
-                raise ValueError(f"{run / FILE} is damaged ({error}): train again.") from error
+
+        def parse(path):
+            subwords = cls(path.read_bytes())
+            subwords.ids([""])  # raises where there is no model, which the constructor takes for none given
+            return subwords
+
+        return read_file(run / FILE, parse)
 
     def save(self, run):
         with replacing(run / FILE) as file:

@@ -2,7 +2,7 @@
 
 import collections
 
-from toolkit.runs import replacing, user_errors
+from toolkit.runs import Stop, replacing
 
 import numpy as np
 import regex
@@ -38,8 +38,10 @@ class Vocabulary:
     @classmethod
     def load(cls, run):
         """That of a run. Raises Stop where its file cannot be read."""
-        with user_errors():
-            return cls((run / FILE).read_text(encoding="utf-8").splitlines())
+        words = run.text(FILE).splitlines()
+        if not words or len({*words}) < len(words):
+            raise Stop(f"{run / FILE} is damaged: it must hold words, each of them once; train again.")
+        return cls(words)
 
     def save(self, run):
         with replacing(run / FILE) as file:

@@ -36,6 +36,12 @@ def test_text_without_spaces_is_cut_into_characters():
     assert translation.bleu(["私は本を読む"], ["私は本を読んだ"], "en") == 0
 
 
+def test_where_no_reference_has_four_words_bleu_is_of_fewer():
+    values, signatures = translation.scores(["898", "1126", "3"], ["898", "1125", "3"])
+    assert values["bleu"] == values["bleu_lc_tok"] == pytest.approx(200 / 3)
+    assert "eff:yes" in signatures["bleu"] and "eff:no" in translation.scores(HYPOTHESES, REFERENCES)[1]["bleu"]
+
+
 def test_bleu_by_length_groups_sentences_by_the_words_of_the_source():
     sources = ["one two", "one two three", "a b c d e f g", "a b c d e f g h i j k l m n o p q r s t u"]
     texts = ["he sees the small dog", "we go home now again", "x y z w v", "one two three four five"]

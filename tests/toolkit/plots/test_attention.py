@@ -21,3 +21,9 @@ def test_a_heat_map_has_a_row_for_each_step_and_a_column_for_each_source_subword
     np.testing.assert_array_equal(axis.images[0].get_array(), weights)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["the", "␣", "cat"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["le", "chat"]
+
+
+def test_dollars_are_no_formulas(tmp_path):
+    figure = attention.plot_attention(np.ones((1, 1)), ["▁$$"], ["$^$"])
+    figure.savefig(tmp_path / "drawn.png")
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["$$"]
