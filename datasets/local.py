@@ -131,8 +131,10 @@ def decoded(data, source, encoding=None):
             raise ValueError(
                 f"{source}, line {line}: not {encoding or marked}; name another --encoding ({error})"
             ) from error
-        guess = charset_normalizer.from_bytes(data[:100_000]).best()
-        hint = f", perhaps --encoding {guess.encoding}" if guess else ""
+        best = charset_normalizer.from_bytes(data[:100_000]).best()
+        guesses = best.could_be_from_charset if best else []  # which give the same text
+        guess = "cp1252" if "cp1252" in guesses else best and best.encoding  # the commonest
+        hint = f", perhaps --encoding {guess}" if guess else ""
         raise ValueError(
             f"{source}, line {line}: not UTF-8. Name the file's encoding with --encoding{hint}, or save it as UTF-8. "
             f"Received: byte 0x{data[error.start]:02x}"

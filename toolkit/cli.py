@@ -88,13 +88,13 @@ class TableFlags:
     encoding: Encoding = None
     """Encoding of the file, such as cp1252. [default: UTF-8, or what its byte-order mark tells]"""
     columns: Annotated[str | None, Parameter(group=FILE)] = None
-    """Names of all columns of a file that has no header, separated by commas."""
+    """Names of all columns, separated by commas, of a file without a header or with another one."""
     skip_bad_rows: Annotated[Switch, Parameter(group=FILE)] = False
     """Leave out rows that cannot be used, and say how many."""
 
     @property
     def reading(self):
-        columns = self.columns and tuple(name.strip() for name in self.columns.split(","))
+        columns = tuple(name.strip() for name in self.columns.split(",")) if self.columns else None
         return local.Reading(self.separator, self.encoding, columns, self.skip_bad_rows)
 
 
