@@ -45,6 +45,7 @@ def test_archives_are_told_by_their_content(written, data):
         (zipped(a=b"x", b=b"y"), r"one file is needed in the archive; unpack it. Received: \['a', 'b'\]"),
         (b"PK\3\4 and nothing else", "is damaged"),
     ],
+    ids=["cut short", "damaged", "several files", "no archive"],
 )
 def test_other_archives_are_refused(written, data, message):
     with pytest.raises(ValueError, match=message):
