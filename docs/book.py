@@ -53,7 +53,7 @@ def page(name):
 
 
 def code_of(notebook):
-    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell.source for cell in code_cells(notebook)]
 
 
 def digest(notebook):
@@ -67,23 +67,54 @@ def digest(notebook):
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
+def notebook_of(name):
+    """A page as a notebook to be read and run elsewhere, without outputs."""
+    notebook = page(name)
+    for cell in notebook.cells:
+        cell.source = for_reading_elsewhere(cell.source) if cell.cell_type == "markdown" else cell.source
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST_CELL))
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"  # not a random one, which would differ at every run
+    return notebook
+
+
+def stored(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
 @app.command
 def run(*names: Pages):
     """Execute pages, and store them with their outputs in docs/notebooks/."""
     from nbclient import NotebookClient
 
     for name in names or pages():
-        notebook, started = page(name), time.time()
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST_CELL))
-        NotebookClient(
-            notebook, timeout=1800, coalesce_streams=True, resources={"metadata": {"path": str(ROOT)}}
-        ).execute()
+        notebook, started = notebook_of(name), time.time()
+        here = {"metadata": {"path": str(ROOT)}}
+        NotebookClient(notebook, timeout=1800, coalesce_streams=True, resources=here).execute()
         for cell in notebook.cells:
-            cell.metadata.pop("execution", None)
-            cell.source = for_reading_elsewhere(cell.source) if cell.cell_type == "markdown" else cell.source
+            cell.metadata.pop("execution", None)  # times
         notebook.metadata["rnn_recipes"] = {"digest": digest(page(name))}
         nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
         print(f"{name}: {time.time() - started:.0f} s")
+
+
+@app.command
+def text(*names: Pages):
+    """Put the present text of pages into docs/notebooks/, beside the outputs that are stored there."""
+    for name in names or pages():
+        notebook, before = notebook_of(name), stored(name)
+        with_outputs(notebook, code_cells(before))
+        notebook.metadata = before.metadata
+        nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def with_outputs(notebook, executed):
+    for cell, other in zip(code_cells(notebook), executed, strict=True):
+        cell.outputs, cell.execution_count = other.outputs, other.execution_count
 
 
 def for_reading_elsewhere(text):
@@ -109,13 +140,16 @@ def definition(source, name):
 
 
 def stale():
-    """Messages on pages without outputs of their present code."""
+    """Messages on pages whose stored notebooks are not of their present code or text."""
     messages = []
     for name in pages():
-        path = NOTEBOOKS / f"{name}.ipynb"
-        stored = nbformat.read(path, as_version=4).metadata.get("rnn_recipes", {}) if path.exists() else {}
-        if stored.get("digest") != digest(page(name)):
-            messages.append(f"docs/{name}.md: its code has changed since its outputs were made")
+        before = stored(name) if (NOTEBOOKS / f"{name}.ipynb").exists() else nbformat.v4.new_notebook()
+        if before.metadata.get("rnn_recipes", {}).get("digest") != digest(page(name)):
+            messages.append(
+                f"docs/{name}.md: its code has changed since its outputs were made: docs/book.py run {name}"
+            )
+        elif [cell.source for cell in before.cells] != [cell.source for cell in notebook_of(name).cells]:
+            messages.append(f"docs/{name}.md: its text is not that of its notebook: docs/book.py text {name}")
     return messages
 
 
@@ -124,17 +158,15 @@ def assemble():
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(DOCS, SOURCE, ignore=shutil.ignore_patterns("book.py", "__pycache__"))
     for name in pages():
-        notebook, stored = page(name), nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-        _, *outputs = (cell for cell in stored.cells if cell.cell_type == "code")
-        for cell, executed in zip((c for c in notebook.cells if c.cell_type == "code"), outputs, strict=True):
-            cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+        notebook = page(name)
+        with_outputs(notebook, code_cells(stored(name))[1:])
         download = f"{{download}}`This page as a notebook <notebooks/{name}.ipynb>`"
         notebook.cells.append(nbformat.v4.new_markdown_cell(download))
         (SOURCE / f"{name}.md").unlink()
         nbformat.write(notebook, SOURCE / f"{name}.ipynb")
     shutil.copy(ROOT / "CONTRIBUTING.md", SOURCE)
     for path in [*SOURCE.glob("*.md"), *SOURCE.glob("*.ipynb")]:
-        text = re.sub(r"\[([^]]*)\]\(([^)#]*)(#[^)]*)?\)", within_the_book, path.read_text(encoding="utf-8"))
+        text = re.sub(r"\[([^][]*)\]\(([^)#]*)(#[^)]*)?\)", within_the_book, path.read_text(encoding="utf-8"))
         path.write_text(text + contents(text) * (path.stem == "README"), encoding="utf-8")
 
 
@@ -166,7 +198,7 @@ def contents(text):
 def build():
     """Build the site in build/book/ from the stored outputs; nothing is executed."""
     if messages := stale():
-        sys.exit("\n".join([*messages, "Execute them: make book-run, or docs/book.py run PAGE"]))
+        sys.exit("\n".join(messages))
     assemble()
     command = ["-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-j", "auto", SOURCE, SITE]
     sys.exit(subprocess.run([sys.executable, *map(str, command)]).returncode)

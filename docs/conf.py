@@ -57,11 +57,13 @@ def as_restructured_text(app, what, name, obj, options, lines):
             else:
                 found.append("::")
             found.append("")
-        block = indented and not field and (block or bool(line.strip()))
+        was_block, block = block, indented and not field and (block or bool(line.strip()))
+        if was_block and not block:
+            found.append("")
         if not block:
             line = re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", line)
-            line = re.sub(r"\*(?=\w)", r"\\*", line) if "``" not in line else line
-        elif line.strip() == "" and found[-1] == "":
+            line = re.sub(r"(``.*?``)|\*(?=[\w.])", lambda match: match[1] or r"\*", line)
+        elif not line.strip() and not found[-1]:
             continue
         found.append(line)
     lines[:] = found
