@@ -27,8 +27,8 @@ def test_the_outputs_are_those_of_the_present_code():
 @pytest.mark.parametrize("change", ["page", "chapter"])
 def test_changed_code_is_noticed(tmp_path, monkeypatch, change):
     """In a page's cells, and in the chapter that they call."""
-    for folder in ("docs", "recipes"):
-        shutil.copytree(DOCS.parent / folder, tmp_path / folder)
+    for folder in ("docs", "recipes", "layers", "datasets", "toolkit"):
+        shutil.copytree(DOCS.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name, folder in {"DOCS": "docs", "NOTEBOOKS": "docs/notebooks", "ROOT": "."}.items():
         monkeypatch.setattr(book, name, tmp_path / folder)
     assert not [message for message in book.stale() if "unrolled" in message]
@@ -80,7 +80,7 @@ class Loaded(HTMLParser):
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         self.addresses += [given[a] for a in ("src", "data", "srcset") if given.get(a)]
-        self.addresses += [given["href"]] * (tag == "link" and "href" in given)
+        self.addresses += [given.get("href", "")] * (tag == "link")
         self.silent += [given.get("src")] * (tag == "img" and not given.get("alt"))
         self.formulas += tag == "math"
 
@@ -101,8 +101,12 @@ def test_no_page_loads_anything_from_elsewhere(site):
         assert not re.search(r"(url\(|@import )['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet.name
 
 
-def test_pages_open_in_a_browser_without_an_error(site, browser):
+def test_pages_open_in_a_browser_without_an_error_and_fit_its_width(site, browser):
     for path in sorted(site.glob("*.html")):
         browser.get(path.as_uri())
         problems = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
         assert problems == [], path.name
+        for width in (500, 1100, 1500):
+            browser.set_window_size(width, 900)
+            beyond = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+            assert beyond <= 0, f"{path.name}: {beyond} pixels beyond a width of {width}"
