@@ -6,7 +6,7 @@ Shape:  sequence-to-sequence, the same sequence one timestep ahead.
 
     x_t = one-hot of the t-th character
     h_t = LSTM(x_t, h_{t-1})                        or another --cell
-    P(next | all before) = softmax(V h_t + b)       h e l → p: only the memory tells it from e → l
+    P(next | all before) = softmax(V h_t + b)       after h, e, l comes p
 
 A long text is cut into --batch-size strands that are read in parallel, a window of --window characters in each training
 step. The hidden states are carried over from window to window, the gradients are not (truncated back-propagation
