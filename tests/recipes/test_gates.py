@@ -97,9 +97,8 @@ def test_the_default_trains_a_network_and_reads_with_it(run_recipe, monkeypatch,
 def test_a_run_on_characters_is_read(run_recipe):
     alphabet = Alphabet(characters.load().alphabet)
     settings = next_character.Settings(units=4, layers=2)
-    finished(
-        next_character, settings, next_character.build_model(len(alphabet), units=4, layers=2, batch_size=1), alphabet
-    )
+    model = next_character.build_model(len(alphabet), units=4, layers=2, batch_size=1)
+    finished(next_character, settings, model, alphabet, data=characters.load().checksum())
     assert run_recipe(gates, "--run", "trained", "--timesteps", 120, "--run-dir", "mine") == 0
     labels, traces = traced()
     assert "".join(labels) == characters.load().splits["test"][:120]
