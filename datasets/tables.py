@@ -79,23 +79,18 @@ class Table:
         return f"{self.source}: " + ", ".join([*self.notes, f"{len(self.cells):,} rows"])
 
 
-def read(path, known, reading=Reading(), rest=False):
-    """Read a table: a CSV file or one with another separator, JSON lines, or a JSON array of objects.
+def parse(text, source, known, reading=Reading(), rest=False, notes=()):
+    """The table in a file's text: CSV or with another separator, JSON lines, or a JSON array of objects.
 
     Args:
-        path: the file, plain, gzipped, or alone in a zip archive.
+        text, notes: what `local.text` returns.
+        source: the file, as messages name it.
         known: a dict from canonical names of columns to their aliases in lower case, the best first.
         reading: a `Reading`.
         rest: whether the last column may hold separators that are not quoted.
 
-    Raises ValueError if the file cannot be read so; the message names the line and the flag that helps.
+    Raises ValueError if the text cannot be read so; the message names the line and the flag that helps.
     """
-    text, notes = local.text(path, reading.encoding)
-    return parse(text, str(path), known, reading, rest, notes)
-
-
-def parse(text, source, known, reading=Reading(), rest=False, notes=()):
-    """As `read`, from a file's text."""
     text = re.sub("\r\n?", "\n", text)
     if not text.strip():
         raise ValueError(f"{source}: a table is needed. Received: an empty file")
@@ -198,11 +193,8 @@ def _rows(text, separator, source, rest):
 
 
 def _parsed(text, separator, quoting):
-    reader, rows, line = (
-        csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True),
-        [],
-        1,
-    )
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True)
+    rows, line = [], 1
     try:
         for row in reader:
             if "".join(row).strip():

@@ -41,11 +41,15 @@ app = cyclopts.App(name="book.py", help=__doc__, help_format="plaintext", versio
 Pages = Annotated[str, Parameter(help="Names of pages, such as gates; by default all.")]
 
 
+def is_notebook(name):
+    """Whether docs/NAME.md is a page in Jupytext's format."""
+    path = DOCS / f"{name}.md"
+    return path.is_file() and path.read_text(encoding="utf-8").startswith("---\njupytext")
+
+
 def pages():
     """The names of the pages that are notebooks."""
-    return sorted(
-        path.stem for path in DOCS.glob("*.md") if path.read_text(encoding="utf-8").startswith("---\njupytext")
-    )
+    return sorted(path.stem for path in DOCS.glob("*.md") if is_notebook(path.stem))
 
 
 def page(name):
@@ -127,7 +131,7 @@ def for_reading_elsewhere(text):
 
     text = re.sub(r"```\{literalinclude\} (\S+)\n(.*?)```", included, text, flags=re.S)
     text = re.sub(r"\]\((?!http|\.\./|#)([^)]*\.(?:png|svg))\)", r"](../\1)", text)
-    return re.sub(r"\]\((\w+)\.md", lambda m: f"]({m[1]}.ipynb" if m[1] in pages() else f"](../{m[1]}.md", text)
+    return re.sub(r"\]\((\w+)\.md", lambda m: f"]({m[1]}.ipynb" if is_notebook(m[1]) else f"](../{m[1]}.md", text)
 
 
 def definition(source, name):
@@ -174,7 +178,7 @@ def within_the_book(link):
     """A link as Sphinx has it: pages are notebooks, and of what is not in the book only programs can be linked to."""
     text, target, heading = link.groups()
     name, heading, path = target.removesuffix(".md"), heading or "", target.removeprefix("../")
-    if name in pages():
+    if is_notebook(name):
         return f"[{text}]({name}.ipynb{heading})"
     if target.startswith(("http", "#")) or not target or (DOCS / target).is_file() and not target.startswith("../"):
         return link[0]

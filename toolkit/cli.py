@@ -262,8 +262,7 @@ def _unfinished(recipe, arguments):
     run = runs.Run(named[-1] if named else runs.newest(recipe, finished=False))
     if not run.started:
         raise Stop(f"{run.path} holds no run to resume: start without --resume, or name its folder as --run-dir.")
-    if run.config["recipe"] != recipe:
-        raise Stop(f"{run.path} holds a run of {run.config['recipe']}, not of {recipe}: name another folder.")
+    run.check_recipe(recipe)
     return run / "config.json"
 
 

@@ -93,6 +93,11 @@ class Run:
 
         return read_file(self / "config.json", parse)
 
+    def check_recipe(self, recipe):
+        """Raises Stop if the run, which is to be resumed, is another recipe's."""
+        if self.config["recipe"] != recipe:
+            raise Stop(f"{self.path} holds a run of {self.config['recipe']}, not of {recipe}: name another folder.")
+
     def check_data(self, checksum):
         """Raises Stop if the data is not what the run was trained on."""
         if self.config["data"] != checksum:
@@ -310,8 +315,7 @@ def _check_resumable(run, recipe, settings, data, resume):
     if not resume:
         hint = "" if resume is None else "add --resume to continue it, or "
         raise Stop(f"{run.path} holds an unfinished run: {hint}name another --run-dir.")
-    if run.config["recipe"] != recipe:
-        raise Stop(f"{run.path} holds a run of {run.config['recipe']}, not of {recipe}: name another folder.")
+    run.check_recipe(recipe)
     run.check_data(data)
     run.check_settings(settings)
 

@@ -1,7 +1,6 @@
 """Pictures and captions from every supported source, messages about those that do not match, and generated scenes."""
 
 import gzip
-import io
 import json
 import tarfile
 import zipfile
@@ -10,21 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image
+from picture_files import jpeg
 
 from datasets import captions, generated_scenes
 from datasets.local import Reading
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/flickr8k"
-rng = np.random.default_rng(0)
-
-
-def jpeg(mode="RGB", size=(12, 8), kind="JPEG", **options):
-    data = io.BytesIO()
-    shade = rng.integers(0, 256, (size[1], size[0], len(Image.new(mode, (1, 1)).getbands())), dtype="uint8")
-    Image.fromarray(shade.squeeze(), mode).save(data, kind, **options)
-    return data.getvalue()
 
 
 @pytest.fixture

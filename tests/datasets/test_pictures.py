@@ -14,19 +14,12 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from picture_files import jpeg
 from PIL import Image
 
 from datasets import pictures
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
-rng = np.random.default_rng(0)
-
-
-def jpeg(mode="RGB", size=(12, 8), kind="JPEG", **options):
-    data = io.BytesIO()
-    shade = rng.integers(0, 256, (size[1], size[0], len(Image.new(mode, (1, 1)).getbands())), dtype="uint8")
-    Image.fromarray(shade.squeeze(), mode).save(data, kind, **options)
-    return data.getvalue()
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "missing.zip", "missing"])
