@@ -7,10 +7,12 @@ long as that takes: whatever sizes come, and however often, this costs about twi
 
 import os
 import pathlib
+import weakref
 
 import keras
 import tensorflow as tf
 from keras import ops
+from tensorflow.python.framework.ops import gradient_registry  # nothing public forgets what it holds
 from tensorflow.python.ops import control_flow_util  # nothing public tells whether XLA compiles the present graph
 
 COMPILE_AFTER = 10_000  # timesteps of a small layer, each of about 50 µs
@@ -95,7 +97,7 @@ def _differentiable(loop, parts, others, training, keep):
                 gradients = loop.backward(*tf.nest.pack_sequence_as(inputs, tensors), *rest, d_parts, kept, keep)
                 return tf.nest.flatten(gradients), lambda *dd: of_gradient(arguments, rest, dd)
 
-            return second(*d, *here)
+            return _kept_by_graph(second(*d, *here))
 
         def of_gradient(arguments, others, dd):
             """The gradient of the gradient, which TensorFlow works out."""
@@ -111,7 +113,22 @@ def _differentiable(loop, parts, others, training, keep):
 
         return results, gradient
 
-    return tf.nest.pack_sequence_as([[0] * (keep + loop.n)] * len(parts), first(*tf.nest.flatten(inputs)))
+    results = _kept_by_graph(first(*tf.nest.flatten(inputs)))
+    return tf.nest.pack_sequence_as([[0] * (keep + loop.n)] * len(parts), results)
+
+
+def _kept_by_graph(results):
+    """The results of a function with a gradient of its own, which ends with the graph that they are in.
+
+    TensorFlow registers such a gradient for ever, and with it the graph: 10 of them, or 29 MiB, for each small layer.
+    """
+    if tf.is_symbolic_tensor(results[0]):
+        operation = results[0].op
+        entry = gradient_registry._registry[operation.get_attr("_gradient_op_type").decode()]
+        operation._gradient_function = entry["type"]
+        kept = weakref.ref(entry["type"])
+        entry["type"] = lambda *arguments: kept()(*arguments)
+    return results
 
 
 def _here(value):

@@ -21,25 +21,10 @@ def same_start():
 
 
 @pytest.fixture
-def container(request, monkeypatch):
-    """Puts our cells into the one layer or the other; see `pytest_generate_tests`.
-
-    Outside a graph, layers.RNN would be keras.layers.RNN: here it takes its own path there too, without tracing it.
-    """
+def container(request, untraced):
+    """Puts our cells into the one layer or the other; see `pytest_generate_tests`."""
     import cell_cases
-    import tensorflow as tf
 
-    from layers import recurrent_tensorflow
-
-    each = recurrent_tensorflow._Loop._each
-
-    def as_it_is(loop, function, parts, compiled, kinds, *options):
-        if tf.executing_eagerly():
-            return [function(*part, *options) for part in parts]
-        return each(loop, function, parts, compiled, kinds, *options)
-
-    monkeypatch.setattr(recurrent_tensorflow, "in_graph", lambda x: True)
-    monkeypatch.setattr(recurrent_tensorflow._Loop, "_each", as_it_is)
     cell_cases.chosen[0] = cell_cases.CONTAINERS[request.param]
     yield
     cell_cases.chosen[0] = keras.layers.RNN
@@ -59,11 +44,32 @@ FOR_EVERY_CELL = {
     "test_masked_steps_are_skipped",
     "test_configs_move_both_ways",
     "test_initial_weights_losses_and_constraints_are_those_of_the_reference",
-    "test_saved_and_loaded_in_a_fresh_process",
     "test_trained_in_mixed_precision_with_dropout",
     "test_any_cell_drops_an_input_at_all_timesteps_or_at_none",
     "test_any_cell_drops_states_in_training_only",
     "test_fast_path_runs",
+}
+# Other activations and biases say nothing new about masks, directions and states.
+FOR_OTHER_ACTIVATIONS = {
+    "test_outputs_and_gradients",
+    "test_configs_move_both_ways",
+    "test_initial_weights_losses_and_constraints_are_those_of_the_reference",
+    "test_weight_names_and_first_bias_are_the_built_in_ones",
+}
+# The same for all cells: `Cell` draws the masks, and Keras's loop runs where layers.RNN leaves it to that. Keras's own
+# tests train all cells with a twin in keras.layers.RNN (test_keras_own.py).
+FOR_ONE_CELL = {
+    "test_masks_in_a_compiled_train_step",
+    "test_masks_of_a_stateful_layer_in_a_jit_compiled_fit",
+    "test_off_at_inference",
+}
+FOR_ONE_CELL_IN_KERAS = {
+    "test_train_on_batch_with_and_without_jit",
+    "test_four_epochs_have_the_loss_curve_of_the_reference_layer",
+    "test_any_batch_and_length",
+    "test_trained_in_mixed_precision_with_dropout",
+    "test_dtype_policies",
+    "test_a_state_in_float32_is_taken_under_every_policy",
 }
 
 
@@ -80,10 +86,17 @@ def pytest_collection_modifyitems(items):
         name, case = getattr(item, "originalname", item.name), given.get("case")
         if name == "test_saved_and_loaded_in_a_fresh_process" and "case" not in given:
             return item.path.stem == "test_lstm_cell"
-        if given.get("container") == "keras.layers.RNN":
-            return case in (None, *cell_cases.WITH_TWIN)
-        slow = item.path.stem.startswith("test_cells") and item.path.stem not in ("test_cells_arguments",)
-        without_twin = case in cell_cases.CELLS and case not in cell_cases.WITH_TWIN
-        return not (slow and without_twin and name not in FOR_EVERY_CELL and "EVERY_CELL" not in os.environ)
+        in_keras, slow = given.get("container") == "keras.layers.RNN", item.path.stem.startswith("test_cells")
+        if in_keras and case not in (None, *cell_cases.WITH_TWIN):
+            return False
+        if "EVERY_CELL" in os.environ or not slow or item.path.stem == "test_cells_arguments":
+            return True
+        if name in FOR_ONE_CELL or in_keras and name in FOR_ONE_CELL_IN_KERAS:
+            return case == "lstm"
+        if in_keras and name == "test_outputs_and_gradients":
+            return given["condition"] in ("plain", "a row without a step", "unrolled, masked", "initial state")
+        if case in cell_cases.CELLS:
+            return case in cell_cases.WITH_TWIN or name in FOR_EVERY_CELL
+        return case is None or name in FOR_OTHER_ACTIVATIONS
 
     items[:] = filter(wanted, items)

@@ -1,8 +1,9 @@
 """What the tests of all recipes share."""
 
+import functools
 import sys
 
-from toolkit import cli
+from toolkit import cli, verification
 
 import pytest
 import tensorflow as tf
@@ -28,3 +29,9 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def verify_quickly(eagerly, untraced, monkeypatch):
+    """`verify` without graphs, through the own path of layers.RNN, with three steps of training instead of twenty."""
+    monkeypatch.setattr(verification, "verify", functools.partial(verification.verify, steps=3))
