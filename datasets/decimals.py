@@ -8,6 +8,7 @@ from datasets import local
 
 NOT_RECORDED = ("", "-", "--", ".", "n/a", "#n/a", "na", "nan", "none", "null")  # in lower case
 MARKS = {"point": (".", ","), "comma": (",", ".")}  # before decimals, and between thousands
+PLAIN = {"point": r"[0-9]+(?:\.[0-9]+)?", "comma": r"[0-9]+"}  # numbers as Python reads them
 SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # 7.64M
 LEFT_OUT = r"[\s'’$€£¥₹₩]"  # spaces and apostrophes between thousands, and currencies
 
@@ -28,6 +29,10 @@ def read(texts, mark, percent=False):
     Returns a float64 Series, NaN where a text is no number.
     """
     decimal, thousands = map(re.escape, MARKS[mark])
+    plain = texts.str.fullmatch(PLAIN[mark]).astype(bool)  # nearly all, which the patterns below would take long for
+    if plain.any():
+        numbers = pd.to_numeric(texts.where(plain), errors="coerce").astype("float64")
+        return numbers if plain.all() else numbers.fillna(read(texts[~plain], mark, percent))
     texts = texts.str.replace(LEFT_OUT, "", regex=True).str.casefold()
     number = rf"([+-]?(?:\d+|\d{{1,3}}(?:{thousands}\d{{2,3}})*{thousands}\d{{3}})?(?:{decimal}\d*)?(?:e[+-]?\d+)?)"
     parts = texts.str.extract(rf"^{number}([kmbt])?{'%?' if percent else ''}$")
@@ -48,11 +53,13 @@ def mark(columns, others, source, percent=False):
     Raises ValueError if both read as many numbers, and disagree on `columns`.
     """
     texts = pd.Series(pd.concat([columns, others], axis=1).to_numpy().ravel(), dtype=object).drop_duplicates()
+    if texts.str.fullmatch(PLAIN["point"]).all():
+        return "point"  # 110.123 has decimals, as programs write them
     point, comma = (read(texts, name, percent).notna().sum() for name in MARKS)
     if point != comma:
         return "point" if point > comma else "comma"
     if not texts.str.contains(",", regex=False).any():
-        return "point"  # 110.123 has decimals, as programs write them
+        return "point"
     for name in columns:
         one, other = (read(columns[name], mark, percent) for mark in MARKS)
         apart = columns[name].str.contains(",", regex=False) & (one != other) & (one.notna() | other.notna())

@@ -1,5 +1,6 @@
 """Reads daily prices from files as programs and exchanges write them; error messages name the line at fault."""
 
+import contextlib
 import dataclasses
 import datetime
 import pathlib
@@ -10,13 +11,11 @@ import pandas as pd
 from arch.data import sp500
 
 from datasets import dates, decimals, local, tables
-from datasets.price_names import KNOWN, one_header, several
+from datasets.price_names import KNOWN, header_companies, one_header, several
+from datasets.price_values import A_PRICE, HIGHEST, LOWEST
 
 PRICES = ("Open", "High", "Low")  # besides Close
 OPTIONAL_COLUMNS = (*PRICES, "Volume")
-# Far beyond any price, but close enough to 1 that no ratio or square of prices overflows.
-LOWEST, HIGHEST = 1e-100, 1e100
-A_PRICE = "must be a positive number from 1e-100 to 1e100"
 DAILY_GAP = 4  # days; the median gap between trading days, holidays included, is shorter in every market
 SPLIT = 0.4  # a change of price from which a day is compared with a split of shares
 # How the rows of a day become one
@@ -41,12 +40,14 @@ class Form:
         date_format: how dates are written, as for `strptime`.
         decimal: "point" or "comma".
         by_day: whether several rows of a day are joined.
+        skip_flat_days: whether days on which High equals Low are left out.
     """
 
     reading: local.Reading = local.Reading()
     date_format: str | None = None
     decimal: str | None = None
     by_day: bool = False
+    skip_flat_days: bool = False
 
 
 def read(name_or_path="sp500", data_dir=None, column=None, ticker=None, start=None, end=None, form=Form()):
@@ -72,24 +73,60 @@ def read(name_or_path="sp500", data_dir=None, column=None, ticker=None, start=No
         FileNotFoundError: there is no such file.
         ValueError: the file cannot be used, or can be understood in several ways; the message names the line.
     """
-    table, company = _table(name_or_path, data_dir, ticker, form.reading)
+    table, company = _table(*_content(name_or_path, data_dir, form.reading), ticker)
     ticker = None if company else ticker  # the header's lines have told its columns apart
-    _require_dates(table)
-    table, how = _dated(table, form.date_format)  # from the days of all companies, of which one may be above 12
+    return _series(*_dated(table, form.date_format), column, ticker, start, end, form)
+
+
+def read_all(name_or_path, data_dir=None, column=None, start=None, end=None, form=Form()):
+    """Reads every series of a file, of a folder's files, or of several paths that commas separate.
+
+    Args:
+        name_or_path, data_dir, column, start, end, form: as for `read`, of every series.
+
+    Returns:
+        Two dicts by the series' name, which is its ticker in a file of several, and else the file's name without its
+        ending: frames as `read` returns them, and the messages of those that cannot be used.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no file in a folder, or two series have one name.
+    """
+    frames, unusable = {}, {}
+    for path in _paths(name_or_path, data_dir):
+        for name, frame in _each_series(path, column, start, end, form):
+            if name in frames or name in unusable:
+                raise ValueError(f"{path}: two series have one name; rename one of them. Received: {name!r} twice")
+            (unusable if isinstance(frame, ValueError) else frames)[name] = frame
+    return frames, unusable
+
+
+def _each_series(path, column, start, end, form):
+    """Pairs of a series' name and its frame, or the ValueError that it raises, for all series of a file."""
+    alone = pathlib.Path(path).name.split(".")[0]
+    try:
+        content = _content(path, None, form.reading)
+        in_header = header_companies(content[0]) if form.reading.columns is None else []
+        shared = None if in_header else _dated(_table(*content, None)[0], form.date_format)
+    except ValueError as error:
+        yield alone, error
+        return
+    for name in in_header or _companies(shared[0]) or [None]:
+        try:
+            table, how = shared or _dated(_table(*content, name)[0], form.date_format)
+            yield name or alone, _series(table, how, column, None if in_header else name, start, end, form)
+        except ValueError as error:
+            yield name or alone, error
+
+
+def _series(table, how, column, ticker, start, end, form):
+    """The frame of one series of a table whose dates are read; `how` says how they are written."""
     table, name = _chosen(table, column, ticker)
     table = _with_prices(table, name)
     why = f"a date from {dates.FIRST} to {dates.LAST} is needed ({how})"
     table = table.without(table.cells["when"].isna(), why, table.cells["Date"])
     table = _in_order(table, form.by_day)
     return _frame(_between(table, start, end), name, form, percent=column is not None)
-
-
-def not_a_price(source, line, column, text):
-    """The error for an entry that is not a price."""
-    return ValueError(
-        f"{source}, line {line}: {column} {A_PRICE}; correct it, delete the row, exclude it with `start` or `end`, or "
-        f"leave such rows out with --skip-bad-rows. Received: {local.shortened(text)!r}"
-    )
 
 
 def weekdays(days):
@@ -105,15 +142,18 @@ def weekdays(days):
     return (*np.flatnonzero(counts > counts.max() / 4).tolist(),)
 
 
-def _table(name, data_dir, ticker, reading):
-    """The table of a data set or file, texts without spaces at their ends; and the company that its header names."""
+def _content(name, data_dir, reading):
+    """The text of a data set or file, what messages call it, notes on its encoding, and how to read it."""
     if str(name) == "sp500":
         # As text, so that this data set passes through the same checks as a file.
-        text, source, notes, reading = sp500.load().to_csv(), "sp500", [], local.Reading()
-    else:
-        path = _find(name, data_dir)
-        text, notes = local.text(path, reading.encoding)
-        source = str(path)
+        return sp500.load().to_csv(), "sp500", [], local.Reading()
+    path = _find(name, data_dir)
+    text, notes = local.text(path, reading.encoding)
+    return text, str(path), notes, reading
+
+
+def _table(text, source, notes, reading, ticker):
+    """The table in a text, cells without spaces at their ends; and the company that its header names."""
     company = None
     if reading.columns is None:
         text, company = one_header(text, source, ticker)
@@ -125,11 +165,30 @@ def _table(name, data_dir, ticker, reading):
     cells = table.cells.apply(lambda texts: texts.astype(str).str.strip())
     if "Ticker" in cells and cells["Ticker"].nunique() > len(cells) / 2 and _is_numeric(cells["Ticker"]):
         cells = cells.rename(columns={"Ticker": table.names["Ticker"]})  # prices of a company called Stock
-    return _with(table, cells, *([f"of {company}"] if company else [])), company
+    table = _with(table, cells, *([f"of {company}"] if company else []))
+    _require_dates(table)
+    return table, company
 
 
 def _with(table, cells, *notes):
     return dataclasses.replace(table, cells=cells, notes=[*table.notes, *notes])
+
+
+def _paths(names, data_dir):
+    """The paths that a name stands for: its own, those of a folder's files, or those that commas separate."""
+    names, paths = str(names), []
+    with contextlib.suppress(FileNotFoundError):
+        names = str(_find(names, data_dir))
+        paths = [names]
+    for name in paths or [name.strip() for name in names.split(",") if name.strip()] or [names]:
+        path = name if name == "sp500" else _find(name, data_dir)
+        if not pathlib.Path(path).is_dir():
+            yield path
+            continue
+        files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith((".", "_"))]
+        if not files:
+            raise ValueError(f"{path}: a folder of price files is needed. Received: a folder without files")
+        yield from files
 
 
 def _find(name, data_dir):
@@ -162,11 +221,27 @@ def _require_dates(table):
     )
 
 
+def _companies(table):
+    """The names of a table's series: those in its column Ticker, or of a column each; none where it has one series."""
+    cells = table.cells
+    if "Ticker" in cells:
+        return sorted(cells["Ticker"].unique())
+    if {"Close", "Adj Close", *PRICES} & {*cells}:
+        return []
+    numeric = _own_numbers(cells)
+    return numeric if len(numeric) > 1 else []
+
+
+def _own_numbers(cells):
+    """The columns of numbers whose names are not known."""
+    return [name for name in cells if name not in (*KNOWN, *ADDED) and _is_numeric(cells[name])]
+
+
 def _chosen(table, column, ticker):
     """The table with the rows of one company, and the name of its column of prices."""
-    cells, own = table.cells, [n for n in table.cells if n not in (*KNOWN, *ADDED)]
+    cells = table.cells
+    companies = _companies(table)
     if "Ticker" in cells:
-        companies = sorted(cells["Ticker"].unique())
         if ticker is None and len(companies) == 1:
             ticker = companies[0]
         if ticker not in companies:
@@ -183,9 +258,9 @@ def _chosen(table, column, ticker):
         if (name := _named(table, column)) is None:
             _require_column(table, column)
     elif (name := next((n for n in ("Close", "Adj Close") if n in cells), None)) is None:
-        numeric = [n for n in own if _is_numeric(cells[n])]
-        if len(numeric) > 1 and not {*PRICES} & {*cells}:
-            raise ValueError(several(table.source, numeric, ticker, "several companies, a column each"))
+        if companies:
+            raise ValueError(several(table.source, companies, ticker, "several companies, a column each"))
+        numeric = _own_numbers(cells)
         if len(numeric) != 1:
             _require_column(table, "Close")
         (name,) = numeric
@@ -330,6 +405,11 @@ def _frame(table, name, form, percent):
     if form.by_day:
         frame = columns.groupby(level="Date").agg({n: BY_DAY[n] for n in columns})
         table = _with(table, table.cells, f"joined to {len(frame):,} days")
+    if form.skip_flat_days and {"High", "Low"} <= {*frame}:
+        flat = frame["High"] == frame["Low"]
+        frame = frame[~flat]
+        table = _with(table, table.cells, f"{flat.sum():,} days whose High equals Low left out")
+        _require_rows(dataclasses.replace(table, cells=frame), 2, " on other days")
     adjusted = None
     if "Adj Close" in table.cells and name != "Adj Close":
         adjusted = decimals.read(table.cells["Adj Close"], mark).set_axis(columns.index).groupby(level=0).last()

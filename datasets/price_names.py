@@ -54,9 +54,7 @@ def one_header(text, source, ticker=None):
 
     Raises ValueError if there are several companies, and `ticker` is none of them.
     """
-    lines = text.split("\n", HEADER)
-    start, rest = lines[:HEADER], lines[HEADER:]
-    rows = [_fields(line) for line in start]
+    start, rest, rows = _start(text)
     levels = _levels(rows)
     if levels:
         number = max(levels)
@@ -68,6 +66,19 @@ def one_header(text, source, ticker=None):
     if any(len(row) >= len(rows[number]) for row in rows[:number]):
         return text, None  # no lines of another kind, but a table's
     return "\n".join([""] * number + start[number:] + rest), None
+
+
+def header_companies(text):
+    """The companies that a header of several lines names, in its order; none where it is of another kind."""
+    _, _, rows = _start(text)
+    levels = _levels(rows)
+    return _companies(*_roles([rows[i] for i in sorted(levels)])) if levels else []
+
+
+def _start(text):
+    """The first lines of a text, the remaining ones, and the fields of the first."""
+    lines = text.split("\n", HEADER)
+    return lines[:HEADER], lines[HEADER:], [_fields(line) for line in lines[:HEADER]]
 
 
 def _fields(line):
@@ -115,15 +126,25 @@ def _weight(row):
     return sum(_known(name) not in (None, "Date", "Time", "Ticker") for name in row)
 
 
-def _joined(rows, place, ticker):
-    """One name for each column from the lines of a header, and the company chosen or None."""
+def _roles(rows):
+    """Of a header's lines, by column: the names of prices, the companies, and whether it holds dates."""
     pairs = [re.fullmatch(PAIR, name) for name in rows[0]]
     if any(pairs):
         rows = [[pair[i] if pair else name * (i == 1) for pair, name in zip(pairs, rows[0])] for i in (1, 2)]
     fields = max(rows, key=_weight)
     dates = [any(_known(row[i]) == "Date" for row in rows) for i in range(len(fields))]
     owners = next((row for row in rows if row is not fields and any(row[1:])), [""] * len(fields))
-    companies = [*dict.fromkeys(owner for owner, is_date in zip(owners, dates) if owner and not is_date)]
+    return fields, owners, dates
+
+
+def _companies(fields, owners, dates):
+    return [*dict.fromkeys(owner for owner, is_date in zip(owners, dates) if owner and not is_date)]
+
+
+def _joined(rows, place, ticker):
+    """One name for each column from the lines of a header, and the company chosen or None."""
+    fields, owners, dates = _roles(rows)
+    companies = _companies(fields, owners, dates)
     if ticker is None and len(companies) == 1:
         (ticker,) = companies
     if companies and ticker not in companies:

@@ -4,61 +4,12 @@ The S&P 500 in the `arch` package needs no download; any table of dates and pric
 the next day's return ("price"), and the next day's log range ("volatility"), which unlike returns can be forecast.
 """
 
-import dataclasses
-import hashlib
-
 import numpy as np
-import pandas as pd
-import tensorflow as tf
 
-from datasets.price_files import HIGHEST, LOWEST, Form, not_a_price, read, weekdays
+from datasets.price_files import Form, read, read_all, weekdays
+from datasets.price_windows import BASELINE_DAYS, EVALUATION_DAYS, TARGETS, PriceData, checksum, features, split
 
-__all__ = ["Form", "PriceData", "checksum", "features", "load", "read", "weekdays"]
-
-TARGETS = {"price": "return", "volatility": "log_range"}
-# Trading halts leave a few days with equal high and low. A larger share of such days means that highs and lows were not
-# recorded.
-FLAT_DAYS_ALLOWED = 0.01
-EVALUATION_DAYS = 20  # fewer days in the validation or test split are too few to evaluate a forecast
-BASELINE_DAYS = 100  # fewer days in the training split are too few to fit the volatility baselines
-ROUNDING = 1e-9  # a smaller ratio of standard deviation to mean is rounding error
-DESCRIPTIONS = {"return": "the return of Close", "log_range": "the log range of High and Low"}
-
-
-@dataclasses.dataclass(frozen=True)
-class PriceData:
-    """Splits of one price series, with the prices and dates that turn forecasts of its features into dated prices.
-
-    Attributes:
-        frame: the prices, indexed by Date, as `read` returns them; `frame.attrs["source"]` names the file.
-        features: the model inputs, indexed by Date, `(days, features)`, as the function `features` returns them.
-        target_column: the column of `features` that is forecast.
-        first_days: a dict from split names to the row of `features` that is the last target of the split's first
-            window. The rows before `first_days["validation"]` are the training split.
-        arrays: a dict from split names to `(inputs, targets)`, float32 arrays of shapes `(windows, window, features)`
-            and `(windows, window, 1)`, in order of date. `targets[:, t]` is the target column one day after
-            `inputs[:, t]`. Only the last target of each validation or test window is guaranteed to lie in that split.
-        dates: a dict from split names to the dates of the windows' last targets, `(windows,)`.
-        mean, variance: of each feature over the training days, `(features,)`.
-        splits: a dict from split names to `tf.data.Dataset`s of batches `(inputs, targets)` of `arrays`, in order of
-            date and not shuffled.
-        understood: lines on how the file was understood, a tuple; empty for the built-in data.
-    """
-
-    frame: pd.DataFrame
-    features: pd.DataFrame
-    target_column: str
-    first_days: dict
-    arrays: dict
-    dates: dict
-    mean: np.ndarray
-    variance: np.ndarray
-    splits: dict
-    understood: tuple = ()
-
-    def checksum(self):
-        """A text that changes when the features do."""
-        return checksum(self.features)
+__all__ = ["TARGETS", "Form", "PriceData", "checksum", "features", "load", "read", "read_all", "weekdays"]
 
 
 def load(
@@ -101,108 +52,7 @@ def load(
     frame = read(name_or_path, data_dir, column, ticker, start, end, form)
     columns = features(frame, target)
     first_days = _first_days(len(columns), window, train, validation, target)
-    _check_changes(frame, columns, first_days)
-    ends = {"train": first_days["validation"], "validation": first_days["test"], "test": len(columns)}
-    position = columns.columns.get_loc(TARGETS[target])
-    arrays = {
-        name: _windows(columns.to_numpy("float32"), position, window, first, ends[name])
-        for name, first in first_days.items()
-    }
-    training = columns.to_numpy()[: ends["train"]]
-    return PriceData(
-        frame=frame,
-        features=columns,
-        target_column=TARGETS[target],
-        first_days=first_days,
-        arrays=arrays,
-        mean=training.mean(0),
-        variance=training.var(0),
-        dates={name: columns.index[first : ends[name]] for name, first in first_days.items()},
-        splits={name: _batches(*pair, batch_size) for name, pair in arrays.items()},
-        understood=frame.attrs["understood"],
-    )
-
-
-def checksum(features):
-    """A hexadecimal text that changes when the features do, which `features` returns."""
-    return hashlib.sha256(features.to_csv().encode()).hexdigest()
-
-
-def features(frame, target):
-    """Turns prices into the inputs of a model.
-
-    For "price" the only feature is `return`, the log return from close to close. For "volatility" the features are
-    `log_range`, the natural logarithm of log(High / Low) (the range of Parkinson 1980), and `return`, whose sign
-    matters because markets are more volatile after falls (the leverage effect). The first day has no return and is
-    dropped. The log range of a day with equal High and Low is undefined; the smallest positive range up to that day is
-    used instead, so that no feature depends on later days.
-
-    Args:
-        frame: prices, indexed by Date, as `read` returns them.
-        target: "price" or "volatility".
-
-    Returns:
-        A DataFrame, indexed by Date, `(days - 1, features)`.
-
-    Raises:
-        ValueError: `target` is unknown; or the target is "volatility" and High or Low is missing, is not a price, High
-            is below Low, or the two are equal on more than 1 % of the days.
-    """
-    if target not in TARGETS:
-        raise ValueError(f"`target` must be one of {sorted(TARGETS)}. Received: {target!r}")
-    columns = {}
-    if target == "volatility":
-        columns["log_range"] = np.log(_ranges(frame))
-    columns["return"] = np.log(frame["Close"]).diff()
-    return pd.DataFrame(columns, index=frame.index).iloc[1:]
-
-
-def _ranges(frame):
-    """log(High / Low), positive on every day."""
-    source = frame.attrs.get("source", "the prices")
-    missing = [name for name in ("High", "Low") if name not in frame]
-    if missing:
-        raise ValueError(
-            f"{source}: the volatility target needs the columns High and Low. Received: {', '.join(frame.columns)}"
-        )
-    _check_highs_and_lows(frame, source)
-    ranges = np.log(frame["High"] / frame["Low"])
-    flat = ranges == 0
-    if flat.iloc[0] or flat.mean() > FLAT_DAYS_ALLOWED:
-        raise ValueError(
-            f"{source}, {flat.idxmax():%Y-%m-%d}: High equals Low, so there is no range to "
-            f"forecast; {_start_after_flat_days(flat)}. "
-            f"Received: {flat.sum()} such days of {len(flat)}"
-        )
-    return ranges.mask(flat, ranges.mask(flat).cummin().ffill())
-
-
-def _check_highs_and_lows(frame, source):
-    bad = frame.index[~((frame["Low"] >= LOWEST) & (frame["High"] >= frame["Low"]) & (frame["High"] <= HIGHEST))]
-    faults = [
-        (line, name, text)
-        for name, (line, day, text) in frame.attrs.get("faults", {}).items()
-        if name in ("High", "Low") and day in bad
-    ]
-    if faults:
-        raise not_a_price(source, *min(faults))
-    if len(bad):
-        row = frame.loc[bad[0]]
-        raise ValueError(
-            f"{source}, {bad[0]:%Y-%m-%d}: the volatility target needs prices from 1e-100 to "
-            "1e100 with High >= Low > 0; correct the file, or pass a `start` after "
-            f"{bad[-1]:%Y-%m-%d}, the last such day. Received: High {row['High']}, Low {row['Low']}"
-        )
-
-
-def _start_after_flat_days(flat):
-    """What to do about days with equal High and Low: the first start date that leaves few enough of them, if any."""
-    backwards = flat[::-1]
-    share = (backwards.cumsum() / np.arange(1, len(flat) + 1))[::-1]
-    usable = flat.index[~flat & (share <= FLAT_DAYS_ALLOWED)]
-    if len(usable) == 0:
-        return "use prices with highs and lows"
-    return f"pass `start` {usable[0]:%Y-%m-%d} or later"
+    return split(frame, columns, target, window, first_days, batch_size)
 
 
 def _check_counts(**counts):
@@ -232,36 +82,3 @@ def _first_days(days, window, train, validation, target):
             f"{purpose} a longer file. Received: {days + 1} rows"
         )
     return {"train": window, "validation": first, "test": second}
-
-
-def _check_changes(frame, columns, first_days):
-    """Raises ValueError if values are constant over a split: nothing to learn, or no error of the naive forecast."""
-    first, second = first_days["validation"], first_days["test"]
-    levels = columns.drop(columns="return").assign(Close=frame["Close"])
-    for split, table in (
-        ("training", columns.iloc[:first]),
-        ("validation", levels.iloc[first:second]),
-        ("test", levels.iloc[second:]),
-    ):
-        for name, values in table.items():
-            if values.std(ddof=0) <= ROUNDING * abs(values.mean()):
-                raise ValueError(
-                    f"{frame.attrs['source']}: {DESCRIPTIONS.get(name, name)} is constant over the "
-                    f"{split} split (variance 0); correct the file, or choose other dates with `start` "
-                    f"and `end`. Received: {values.iloc[0]:g} on all {len(values)} days from "
-                    f"{table.index[0]:%Y-%m-%d} to {table.index[-1]:%Y-%m-%d}"
-                )
-
-
-def _windows(values, position, window, first, end):
-    """Inputs and targets of the windows whose last targets are the days `first` to `end - 1`."""
-    days = values[first - window : end]
-    views = np.lib.stride_tricks.sliding_window_view(days, window, axis=0)
-    inputs = np.ascontiguousarray(views[:-1].transpose(0, 2, 1))
-    targets = np.ascontiguousarray(views[1:, position, :, None])
-    return inputs, targets
-
-
-def _batches(inputs, targets, batch_size):
-    dataset = tf.data.Dataset.from_tensor_slices((inputs, targets))
-    return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)

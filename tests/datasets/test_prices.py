@@ -67,8 +67,8 @@ def test_a_flat_day_takes_the_smallest_range_so_far():
             slice(0, 40),
             1.0,
             1.0,
-            r"2010-01-04: High equals Low, .*pass `start` 2010-03-01 or later. "
-            r"Received: 40 such days of 300",
+            r"2010-01-04: High equals Low, .*pass `start` 2010-03-01 or later, or "
+            r"leave such days out with --skip-flat-days. Received: 40 such days of 300",
         ),
         (slice(0, 1), 1.0, 1.0, r"pass `start` 2010-01-05 or later"),
         (slice(100, 104), 1.0, 1.0, r"2010-05-24: High equals Low.*Received: 4 such days of 300"),

@@ -9,6 +9,9 @@ import pandas as pd
 import statsmodels.api as sm
 from arch import arch_model
 
+HAR_DAYS = 1, 5, 22  # over which HAR averages
+HALF_LIVES = 0.5, 2, 5, 15  # days, of the means of returns
+
 
 def forecasts(features, train_days):
     """Forecasts by the baseline's name in reports; `features` as `datasets.prices.features` returns them."""
@@ -32,10 +35,9 @@ def har_forecast(features, train_days, leverage=False):
     Least squares on the last day and on the averages of the last 5 and 22 days; with `leverage`, also on the same
     averages of the negative returns (Corsi and Reno 2012).
     """
-    columns = [features["log_range"].rolling(days).mean() for days in (1, 5, 22)]
+    columns = _averages(features["log_range"])
     if leverage:
-        falls = features["return"].clip(upper=0)
-        columns += [falls.rolling(days).mean() for days in (1, 5, 22)]
+        columns += _averages(features["return"].clip(upper=0))
     return _regression(features["log_range"], columns, train_days, lag=1)
 
 
@@ -43,12 +45,59 @@ def linear_forecast(features, train_days):
     """Linear forecasts from the same features as the network's, by least squares.
 
     To the averages of HAR it adds exponentially weighted means of each day's return, divided by the day's range, with
-    half-lives of 0.5, 2, 5 and 15 days. What the network gains over this is due to its nonlinearity.
+    half-lives of 0.5, 2, 5 and 15 days; for features of `datasets.price_panels`, also averages of the volume and of
+    the market's range, and such means of the market's return. What the network gains over this is due to its
+    nonlinearity.
     """
+    return _regression(features["log_range"], _linear_columns(features), train_days, lag=1)
+
+
+def _averages(series):
+    return [series.rolling(days).mean() for days in HAR_DAYS]
+
+
+def _linear_columns(features):
+    """What `linear_forecast` is a regression on, a list of Series; the first ones are HAR's averages."""
     relative_return = features["return"] / np.exp(features["log_range"])
-    columns = [features["log_range"].rolling(days).mean() for days in (1, 5, 22)]
-    columns += [relative_return.ewm(halflife=days).mean() for days in (0.5, 2, 5, 15)]
-    return _regression(features["log_range"], columns, train_days, lag=1)
+    columns = _averages(features["log_range"]) + [relative_return.ewm(halflife=days).mean() for days in HALF_LIVES]
+    if "market_range" in features:
+        columns += _averages(features["volume"]) + _averages(features["market_range"])
+        columns += [features["market_return"].ewm(halflife=days).mean() for days in HALF_LIVES]
+    return columns
+
+
+def pooled_forecasts(tables, train_days, trained):
+    """Forecasts of several series by one regression for all, which is fitted on the training days of them together.
+
+    Each series counts as its difference from its own level, as for a network that reads many series.
+
+    Args:
+        tables: a dict from names of series to features, as `datasets.price_panels` has them.
+        train_days: a dict from names to the number of rows to fit on.
+        trained: the names of the series to fit on.
+
+    Returns:
+        A dict from names of series to a dict of forecasts by the baseline's name: "har_pooled", "linear_pooled".
+    """
+    kinds = {"har_pooled": lambda features: _averages(features["log_range"]), "linear_pooled": _linear_columns}
+    forecasts = {name: {} for name in tables}
+    for kind, columns_of in kinds.items():
+        designs = {name: _from_level(features, columns_of(features)) for name, features in tables.items()}
+        rows = [np.column_stack(designs[name])[: train_days[name]] for name in trained]
+        target, *columns = np.concatenate(rows).T
+        fitted = sm.OLS(target, np.stack(columns, axis=1), missing="drop").fit()
+        for name, (_, table) in designs.items():
+            level = tables[name]["level"].shift(1)
+            forecasts[name][kind] = level + table @ fitted.params
+    return forecasts
+
+
+def _from_level(features, columns):
+    """The target of a pooled regression, (days,), and its columns with a constant, of the day before."""
+    level = features["level"]
+    columns = [column - level for column in columns[: len(HAR_DAYS)]] + columns[len(HAR_DAYS) :]
+    table = sm.add_constant(pd.concat(columns, axis=1).shift(1).to_numpy(), has_constant="add")
+    return (features["log_range"] - level.shift(1)).to_numpy(), table
 
 
 def garch_volatility(returns, train_days):

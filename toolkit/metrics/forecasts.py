@@ -7,6 +7,7 @@ losses, its bootstrap interval, and the Diebold-Mariano test.
 import math
 
 import numpy as np
+import pandas as pd
 import statsmodels.api as sm
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from scipy import stats
@@ -37,9 +38,19 @@ def error_ratio(actual, forecast, baseline):
 
 
 def loss_ratio(loss, baseline_loss):
-    """The mean of `loss` divided by that of `baseline_loss`, such as the ratio of two MSEs."""
+    """The mean of `loss` divided by that of `baseline_loss`, such as the ratio of two MSEs.
+
+    Of losses of several series, (days, series), it is the geometric mean of the series' ratios.
+    """
+    return float(np.exp(np.mean(np.log(ratios)))) if np.ndim(ratios := loss_ratios(loss, baseline_loss)) else ratios
+
+
+def loss_ratios(loss, baseline_loss):
+    """The ratio of each series, (series,), of losses (days, series); a number for those of one series, (days,)."""
     loss, baseline_loss = _pair(loss=loss, baseline_loss=baseline_loss)
-    return _ratio(float(loss.mean()), float(baseline_loss.mean()))
+    if loss.ndim == 1:
+        return _ratio(float(loss.mean()), float(baseline_loss.mean()))
+    return np.array([_ratio(*pair) for pair in zip(loss.mean(0), baseline_loss.mean(0))])
 
 
 def mase(actual, forecast, training):
@@ -141,14 +152,14 @@ def bootstrap_interval(loss, baseline_loss, seed=0, repeats=2000, level=0.95):
     """The lower and upper end of a bootstrap interval of `loss_ratio`.
 
     Blocks of days are drawn with the stationary bootstrap (Politis and Romano 1994), the same days for both losses,
-    with the longer of the two block lengths of Politis and White (2004).
+    with the longer of the two block lengths of Politis and White (2004). Of losses of several series, (days, series),
+    they are the same days for all series, which move together, and the lengths are those of the series' mean losses.
     """
-    losses = np.column_stack(_pair(loss=loss, baseline_loss=baseline_loss))
-    length = max(1.0, float(optimal_block_length(losses)["stationary"].max()))
-    bootstrap = StationaryBootstrap(length, losses, seed=seed)
-    low, high = bootstrap.conf_int(
-        lambda drawn: loss_ratio(drawn[:, 0], drawn[:, 1]), repeats, method="percentile", size=level
-    )[:, 0]
+    pair = _pair(loss=loss, baseline_loss=baseline_loss)
+    means = np.column_stack([losses.reshape(len(losses), -1).mean(1) for losses in pair])
+    length = max(1.0, float(optimal_block_length(means)["stationary"].max()))
+    bootstrap = StationaryBootstrap(length, *pair, seed=seed)
+    low, high = bootstrap.conf_int(loss_ratio, repeats, method="percentile", size=level)[:, 0]
     return float(low), float(high)
 
 
@@ -157,8 +168,12 @@ def ratio_interval(name, loss, baseline_loss):
 
     Losses of an RMSE ratio are squared errors as well: the ends of its interval are square roots.
     """
-    transform = math.sqrt if name.startswith("rmse_") else float
-    return [transform(end) for end in bootstrap_interval(loss, baseline_loss)]
+    return [_of_rmse(name)(end) for end in bootstrap_interval(loss, baseline_loss)]
+
+
+def _of_rmse(name):
+    """What turns a ratio of squared errors into the ratio of this name."""
+    return math.sqrt if name.startswith("rmse_") else float
 
 
 def _pair(**arrays):
@@ -180,6 +195,60 @@ def _ratio(value, scale):
     if scale == 0:
         raise ValueError("The baseline's error must not be 0. Received: a baseline without any error")
     return value / scale
+
+
+def on_shared_days(losses):
+    """Losses of many series on the days that all have.
+
+    Args:
+        losses: a dict by series of dicts by the ratio's name: the losses of network and baseline, two Series by date.
+
+    Returns:
+        A dict by the ratio's name: two DataFrames (days, series).
+    """
+    table = lambda ratio, i: pd.DataFrame({name: own[ratio][i] for name, own in losses.items()}).dropna()
+    return {ratio: (table(ratio, 0), table(ratio, 1)) for ratio in next(iter(losses.values()))}
+
+
+def panel_scores(losses):
+    """Scores of a network on several series, a dict.
+
+    Args:
+        losses: by the name of each ratio, such as "mse_ratio_har", the losses of network and baseline, each (days,
+            series), on the same days.
+
+    Returns:
+        For each ratio its geometric mean over the series; with _low and _high behind its name the ends of its 95 %
+        interval, and with _won how many series have a ratio below 1.
+    """
+    scores = {}
+    for name, pair in losses.items():
+        transform = _of_rmse(name)
+        scores[name] = transform(loss_ratio(*pair))
+        scores[f"{name}_low"], scores[f"{name}_high"] = ratio_interval(name, *pair)
+        scores[f"{name}_won"] = int((loss_ratios(*pair) < 1).sum())
+    return scores
+
+
+def panel_summary(scores, series):
+    """A report as text on so many series, of what `panel_scores` returns."""
+    lines = [f"{'geometric mean of the ratio':32}{'value':>9}   95 % interval     won of {series:,} series"]
+    for name in [name for name in scores if f"{name}_won" in scores]:
+        low, high, won = (scores[f"{name}_{what}"] for what in ("low", "high", "won"))
+        lines.append(f"{name:32}{scores[name]:9.4f}   [{low:.4f}, {high:.4f}]{won:12,}")
+    return "\n".join([*lines, "", *(_verdict(name, scores) for name in scores if f"{name}_won" in scores)])
+
+
+def best_on_validation(errors, network="network"):
+    """A sentence on which forecast to use, given squared errors on the validation split by name, each (days,)."""
+    means = {name: float(np.mean(values)) for name, values in errors.items()}
+    best = min(means, key=means.get)
+    if best == network:
+        return "On the validation split the network has the smallest squared error: use it."
+    return (
+        f"On the validation split {best} has a smaller squared error than the network (ratio "
+        f"{means[best] / means[network]:.3f}): use {best}."
+    )
 
 
 def summary(metrics, comparisons):

@@ -2,7 +2,9 @@
 
 from toolkit.plots import ACTUAL, BASELINE, HIGHLIGHT
 
+import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 
 def forecasts(actual, forecast, label, days=250):
@@ -23,6 +25,30 @@ def forecasts(actual, forecast, label, days=250):
     below.set(xlabel="date", ylabel=f"error of the\n{label}")
     figure.autofmt_xdate()
     figure.suptitle(f"One-day forecasts, the last {min(days, len(actual))} days of the test split")
+    return figure
+
+
+def ratios_by_series(ratios):
+    """How the ratios of many series to each baseline are distributed: a dot a series, and the geometric mean.
+
+    Args:
+        ratios: a DataFrame by series, with a column for each ratio, such as mse_ratio_har.
+    """
+    measures = [*dict.fromkeys(name.partition("_ratio_")[0] for name in ratios)]
+    figure, axes = plt.subplots(1, len(measures), figsize=(6 * len(measures), 4.5), squeeze=False)
+    for axis, measure in zip(axes[0], measures):
+        columns = ratios[[name for name in ratios if name.startswith(f"{measure}_ratio_")]]
+        for height, values in enumerate(reversed([columns[name] for name in columns])):
+            spread = np.linspace(-0.25, 0.25, len(values))  # so that dots do not hide each other
+            axis.plot(values, height + spread, ".", color=ACTUAL, markersize=4)
+            axis.plot(np.exp(np.log(values).mean()), height, "D", color=HIGHLIGHT)
+        labels = [name.partition("_ratio_")[2].replace("_", " ") for name in reversed([*columns])]
+        axis.set_yticks(range(len(labels)), labels)
+        axis.axvline(1, color=BASELINE, linestyle=":")
+        axis.set(xlabel=f"{measure.upper()} of the network / of the baseline", xscale="log")
+        axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%.2g"))
+        axis.xaxis.set_minor_formatter(ticker.FormatStrFormatter("%.2g"))
+    figure.suptitle(f"{len(ratios)} series, each a dot; the diamond is their geometric mean")
     return figure
 
 

@@ -77,6 +77,50 @@ def test_linear_by_hand():
     np.testing.assert_allclose(forecast.iloc[22:], rows @ weights, rtol=1e-9)
 
 
+def panel(names="ABC", days=600):
+    """Features of several series, as `datasets.price_panels` has them."""
+    tables = {}
+    for seed, name in enumerate(names):
+        table = simulated(days, seed)
+        table["log_range"] += seed
+        random = np.random.default_rng(seed + 100)
+        extra = {extra: random.normal(size=days) for extra in ("volume", "market_range", "market_return")}
+        tables[name] = table.assign(level=table["log_range"].expanding().mean(), **extra)
+    return tables
+
+
+def test_the_pooled_regression_by_hand():
+    tables, rows, target = panel("AB"), [], []
+    for table in tables.values():
+        values, level = table["log_range"].to_numpy(), table["level"].to_numpy()
+        rows.append([[1.0] + [values[t - n : t].mean() - level[t - 1] for n in (1, 5, 22)] for t in range(22, 600)])
+        target.append(values[22:] - level[21:-1])
+    train = np.concatenate([r[:378] for r in rows]), np.concatenate([y[:378] for y in target])
+    weights = np.linalg.lstsq(*train, rcond=None)[0]
+    forecasts = volatility.pooled_forecasts(tables, {"A": 400, "B": 400}, ["A", "B"])
+    for name, own in zip("AB", rows):
+        expected = np.array(own) @ weights + tables[name]["level"].to_numpy()[21:-1]
+        np.testing.assert_allclose(forecasts[name]["har_pooled"].iloc[22:], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["har_pooled", "linear_pooled"])
+def test_pooled_regressions_are_fitted_on_the_training_days_of_the_series_named(kind):
+    tables, days = panel(), dict.fromkeys("ABC", 400)
+    before = volatility.pooled_forecasts(tables, days, ["A", "B"])["A"][kind]
+    tables["C"] = panel("CDE")["E"]
+    tables["B"].loc[tables["B"].index[400:], "log_range"] += 5
+    after = volatility.pooled_forecasts(tables, days, ["A", "B"])["A"][kind]
+    np.testing.assert_array_equal(before, after)
+    assert (volatility.pooled_forecasts(tables, days, ["A", "C"])["A"][kind] != before)[22:].all()
+
+
+def test_the_linear_regression_uses_volume_and_market_where_there_are_any():
+    table = panel("A")["A"]
+    assert len(volatility._linear_columns(table)) == len(volatility._linear_columns(table.iloc[:, :2])) + 10
+    changed = table.assign(market_return=table["market_return"].iloc[::-1].to_numpy())
+    assert (volatility.linear_forecast(table, 400) != volatility.linear_forecast(changed, 400))[22:].all()
+
+
 def test_garch_volatility_is_the_recursion_with_training_parameters():
     features = simulated()
     percent = 100 * features["return"].to_numpy()

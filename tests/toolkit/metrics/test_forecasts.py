@@ -1,5 +1,7 @@
 """Scores of forecasts, by hand and by their statistical properties."""
 
+import math
+
 from toolkit.metrics import forecasts as metrics
 
 import numpy as np
@@ -128,6 +130,53 @@ def test_the_interval_of_an_rmse_ratio_is_the_root_of_that_of_the_mse_ratio():
     interval = metrics.bootstrap_interval(loss, baseline)
     assert metrics.ratio_interval("mse_ratio_har", loss, baseline) == [*interval]
     assert metrics.ratio_interval("rmse_ratio_naive", loss, baseline) == pytest.approx(np.sqrt(interval))
+
+
+def test_of_several_series_the_ratio_is_the_geometric_mean():
+    loss, baseline = np.array([[1.0, 4.0], [3.0, 4.0]]), np.array([[1.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(metrics.loss_ratios(loss, baseline), [2, 4])
+    assert metrics.loss_ratio(loss, baseline) == pytest.approx(math.sqrt(8))
+    assert metrics.loss_ratio(loss[:, 0], baseline[:, 0]) == 2
+
+
+def test_the_interval_of_several_series_draws_the_same_days_for_all():
+    """Series that move together do not make each other's ratio more certain; independent ones do."""
+    random = np.random.default_rng(0)
+    loss, baseline = random.exponential(size=(2, 300, 1))
+    one = metrics.bootstrap_interval(loss[:, 0], baseline[:, 0], repeats=200)
+    together = metrics.bootstrap_interval(np.repeat(loss, 20, 1), np.repeat(baseline, 20, 1), repeats=200)
+    assert together == pytest.approx(one)
+    low, high = metrics.bootstrap_interval(*random.exponential(size=(2, 300, 20)), repeats=200)
+    assert high - low < (one[1] - one[0]) / 2
+
+
+def test_losses_of_many_series_are_those_of_the_days_that_all_have():
+    days = pd.bdate_range("2020-01-01", periods=4)
+    losses = {
+        "A": {"mse_ratio_har": (pd.Series([1.0, 2, 3], days[:3]), pd.Series([4.0, 5, 6], days[:3]))},
+        "B": {"mse_ratio_har": (pd.Series([7.0, 8, 9], days[1:]), pd.Series([1.0, 2, 3], days[1:]))},
+    }
+    network, baseline = metrics.on_shared_days(losses)["mse_ratio_har"]
+    assert network.to_dict("list") == {"A": [2, 3], "B": [7, 8]} and [*network.index] == [*days[1:3]]
+    assert baseline.to_dict("list") == {"A": [5, 6], "B": [1, 2]}
+
+
+def test_panel_scores_count_the_series_that_are_won():
+    random = np.random.default_rng(0)
+    baseline = random.uniform(1, 2, (100, 3))
+    pair = baseline * [0.5, 0.9, 1.2], baseline
+    scores = metrics.panel_scores({"mse_ratio_har": pair, "rmse_ratio_naive": pair})
+    mean = (0.5 * 0.9 * 1.2) ** (1 / 3)
+    assert scores["mse_ratio_har"] == pytest.approx(mean) and scores["rmse_ratio_naive"] == pytest.approx(mean**0.5)
+    assert scores["mse_ratio_har_won"] == 2 and scores["mse_ratio_har_low"] <= scores["mse_ratio_har"]
+    header, line, *_ = metrics.panel_summary(scores, 3).splitlines()
+    assert header.endswith("won of 3 series") and line.split()[0] == "mse_ratio_har" and line.split()[-1] == "2"
+
+
+def test_the_forecast_to_use_is_the_best_on_the_validation_split():
+    sentence = metrics.best_on_validation({"network": [2.0, 4.0], "har": [1.0, 2.0], "garch": [9.0, 9.0]})
+    assert "har has a smaller squared error than the network (ratio 0.500): use har" in sentence
+    assert "the network has the smallest" in metrics.best_on_validation({"network": [1.0], "har": [2.0]})
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,14 @@ def test_a_fan_continues_what_is_known():
     known, middle = axis.lines
     assert len(known.get_ydata()) == 60 and (middle.get_ydata() == 2).all()
     assert axis.get_ylabel() == "price" and len(axis.collections) == 1
+
+
+def test_ratios_by_series_has_a_dot_a_series_and_a_mark_at_the_geometric_mean():
+    ratios = pd.DataFrame(
+        {"mse_ratio_har": [0.5, 2.0, 1.0], "mse_ratio_garch": [0.9] * 3, "qlike_ratio_har": [1.0] * 3}
+    )
+    squared, qlike = forecasts.ratios_by_series(ratios).axes
+    assert [label.get_text() for label in squared.get_yticklabels()] == ["garch", "har"]
+    dots, mark = squared.lines[2:4]
+    assert dots.get_xdata().tolist() == [0.5, 2.0, 1.0] and mark.get_xdata() == [1.0]
+    assert qlike.get_xlabel().startswith("QLIKE")
