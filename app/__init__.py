@@ -1,0 +1,1 @@
+"""A page to try trained networks in the browser: python -m app"""
