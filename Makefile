@@ -1,4 +1,6 @@
 # make stocks          train the stock price recipe on the built-in prices of the S&P 500, and report (about two minutes)
+# make demo            judge a review, caption a photograph, forecast and write with networks that come along (a minute)
+# make app             serve a page to try trained networks in the browser, until Ctrl-C
 # make test            run every test on TensorFlow
 # make test-backends   run the tests on JAX and on PyTorch
 # make lint            check layout and style of the code with ruff
@@ -14,7 +16,7 @@ BACKENDS = $(VENV)-backends
 LAYER_TESTS = test_backends.py test_torch_weights.py test_attention.py::test_against_numpy
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help python install stocks test test-backends lint book book-run results
+.PHONY: help python install stocks demo app test test-backends lint book book-run results
 
 help:
 	@sed -n '/^$$/q; s/^# //p' Makefile
@@ -43,8 +45,25 @@ $(VENV)/installed-book: setup.cfg $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[book]'
 	@touch $@
 
+$(VENV)/installed-app: setup.cfg $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[app]'
+	@touch $@
+
 stocks: install
 	$(BIN)/python recipes/stock_prices.py
+
+# The networks in published/ at work; each command can be repeated with other inputs.
+demo: install
+	$(BIN)/python recipes/imdb_sentiment.py predict --run published/imdb_sentiment.quick \
+	  "The first half is slow and far too long. Then the film finds its feet: the cast is wonderful, and I loved the end."
+	$(BIN)/python recipes/image_captioning.py predict --run published/image_captioning.same-vector \
+	  published/pictures/surfer.jpg
+	$(BIN)/python recipes/stock_prices.py predict --run published/stock_prices.volatility --horizon 5
+	$(BIN)/python recipes/next_character.py sample --run published/next_character.coupled-lstm --length 200 \
+	  'The girl says: "'
+
+app: $(VENV)/installed-app
+	$(BIN)/python -m app
 
 test: install
 	$(BIN)/python -m pytest

@@ -51,6 +51,11 @@ def write(recipe, variant, command, by_seed, published=(), folder=RESULTS, once=
     return path
 
 
+def read(name, folder=RESULTS):
+    """The result of a name such as "stock_prices.price"."""
+    return json.loads((Path(folder) / f"{name}.json").read_text())
+
+
 def summary(values):
     """The values with their mean and standard deviation; a single value has none."""
     values = [round(float(value), 6) for value in values]

@@ -11,17 +11,15 @@ from toolkit.plots.attention import plot_by_length
 import numpy as np
 import pandas as pd
 
-BASELINES_ONCE = "imdb_sentiment", "star_rating"  # their baselines take minutes and are the same for every seed
-
 
 def of(row, chapter, settings, runs):
     """The summary of a row's finished runs.
 
     Args:
-        row: a `benchmarks.publish.Row`.
+        row: a `benchmarks.rows.Row`.
         chapter: its recipe's module.
         settings: its settings, an instance of the chapter's dataclass; they say where the data is now.
-        runs: its finished runs, in the order of `benchmarks.publish.planned`.
+        runs: its finished runs, in the order of `benchmarks.rows.planned`.
     """
     if row.grid:
         return grid(row, chapter, settings, runs)

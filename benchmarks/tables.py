@@ -16,17 +16,19 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
+from toolkit.export.formats import FORMATS
 from toolkit.runs import Stop
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import record, script
+from benchmarks import markdown, record, script
 
 BEGIN = re.compile(r"^<!-- (\S+): made by benchmarks/tables\.py -->$", re.MULTILINE)
 BETWEEN = re.compile(
     r"^(<!-- (\S+): made by benchmarks/tables\.py -->\n).*?^(<!-- end of \2 -->$)", re.MULTILINE | re.S
 )
+PANELS = {"trained on": "stock_prices.many", "left out": "stock_prices.many-left-out"}  # results by their companies
 SPEED_CELLS = ["lstm", "gru", "simple"]
 
 
@@ -67,6 +69,13 @@ HEADLINES = [
         "forecasts tomorrow's volatility",
         "stock_prices.volatility",
         "squared error divided by that of the HAR regression [95 % interval]",
+        "mse_ratio_har",
+        ".3f",
+    ),
+    Headline(
+        "and that of companies that training left out",
+        "stock_prices.many-left-out",
+        "the same, geometric mean over 23 companies [95 % interval]",
         "mse_ratio_har",
         ".3f",
     ),
@@ -121,23 +130,12 @@ HEADLINES = [
 ]
 
 
-def read(name, folder=record.RESULTS):
-    """The result of a name such as "stock_prices.price"."""
-    return json.loads((Path(folder) / f"{name}.json").read_text())
-
-
-def markdown(header, rows):
-    """A Markdown table, ending in a newline."""
-    lines = [f"| {' | '.join(map(str, row))} |" for row in [header, *rows]]
-    return "\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]]) + "\n"
-
-
 def results(folder=record.RESULTS):
-    """The table of all metrics of the published results that MATRICES does not show."""
+    """The table of all metrics of the published results that neither MATRICES nor PANELS show."""
     rows = []
     for path in sorted(Path(folder).glob("*.*.json")):
         result = json.loads(path.read_text())
-        if path.stem in MATRICES or result["recipe"] == "recurrent_speed":
+        if path.stem in (*MATRICES, *PANELS.values()) or result["recipe"] == "recurrent_speed":
             continue
         run = len(result["seeds"]), f"{np.mean(result['minutes']):.1f}", _machine(**result["machine"])
         for name, metric in result["metrics"].items():
@@ -145,7 +143,7 @@ def results(folder=record.RESULTS):
             value = f"{metric['mean']:.4g}" + _spread(metric)
             rows.append([result["recipe"], result["variant"], name, value, "<br>".join(others) or "–", *run])
     header = ["recipe", "variant", "metric", "mean ± sd", "published", "seeds", "minutes each", "machine"]
-    return markdown(header, rows)
+    return markdown.table(header, rows)
 
 
 def _machine(cores, cpu, **_):
@@ -168,12 +166,12 @@ def matrix(name, folder=record.RESULTS):
         [row if isinstance(row, str) else ", ".join(row), *map(_cell, values, sds.loc[row])]
         for row, values in means.iterrows()
     ]
-    return markdown([", ".join(MATRICES[name].rows), *means], rows)
+    return markdown.table([", ".join(MATRICES[name].rows), *means], rows)
 
 
 def _pivoted(name, folder):
     rows, columns, values = MATRICES[name]
-    groups = pd.DataFrame(read(name, folder)["table"]).groupby([*rows, columns], sort=False)[values]
+    groups = pd.DataFrame(record.read(name, folder)["table"]).groupby([*rows, columns], sort=False)[values]
     return [getattr(groups, kind)().unstack(sort=False) for kind in ("mean", "std")]
 
 
@@ -183,9 +181,26 @@ def _cell(mean, sd):
     return f"{mean:.3g}" + ("" if np.isnan(sd) else f" ± {sd:.2g}")
 
 
+def panels(folder=record.RESULTS):
+    """The table of ratios on many series by baseline, each with how many of the series it is below 1 on."""
+    metrics = {of: record.read(name, folder)["metrics"] for of, name in PANELS.items()}
+    measures = {"mse": "squared error", "qlike": "QLIKE"}
+    won = [name for name in metrics["left out"] if name.endswith("_won")]
+    rows = []
+    for baseline in dict.fromkeys(name.partition("_ratio_")[2].removesuffix("_won") for name in won):
+        cells = []
+        for measure in measures:
+            for found in metrics.values():
+                ratio, won = (found[f"{measure}_ratio_{baseline}{end}"] for end in ("", "_won"))
+                cells.append(f"{ratio['mean']:.3f}{_interval(ratio)}, {won['mean']:.0f}")
+        rows.append([baseline.replace("_", " "), *cells])
+    header = [f"{measure}, {of}" for measure in measures.values() for of in PANELS]
+    return markdown.table(["baseline", *header], rows)
+
+
 def speed(folder=record.RESULTS):
     """The table of layers.RNN's times as ratios to those of the built-in layer, by cell, measure and size."""
-    measured = {cell: read(f"recurrent_speed.{cell}", folder) for cell in SPEED_CELLS}
+    measured = {cell: record.read(f"recurrent_speed.{cell}", folder) for cell in SPEED_CELLS}
     sizes = measured[SPEED_CELLS[0]]["sizes"]
     rows = []
     for cell, result in measured.items():
@@ -193,20 +208,45 @@ def speed(folder=record.RESULTS):
             entries = [result["metrics"].get(size, {}).get(measure) for size in sizes]
             ratios = [f"{entry['layers.RNN']['ratio']:.2f}" if entry else "–" for entry in entries]
             rows.append([f"{cell}, {measure.replace('_', ' ')}", *ratios])
-    return markdown(["layers.RNN / keras.layers", *sizes], rows)
+    return markdown.table(["layers.RNN / keras.layers", *sizes], rows)
+
+
+def exports(folder=record.RESULTS):
+    """The table of exports: for each recipe and format the largest difference from Keras, and the ratio of times."""
+    rows = []
+    for recipe, row in record.read("exports", folder).items():
+        works = [cell for cell in row["formats"] if "refused" not in cell]
+        here = f"{1e3 * np.median([cell['keras_seconds'] for cell in works]):.3g} ms for one {works[0]['thing']}"
+        rows.append([f"[{recipe}]({recipe}.md)", row["run"], here, *map(_export, row["formats"])])
+    return markdown.table(["recipe", "run", "in Keras", *(kind.title for kind in FORMATS.values())], rows)
+
+
+def server(folder=record.RESULTS):
+    """The table of the times of requests to an exported network behind a server."""
+    times = record.read("exports", folder)["imdb_sentiment"]["server"]
+    row = [times["requests"], *(f"{times[name]:.1f} ms" for name in ("p50", "p95"))]
+    return markdown.table(["requests, one after the other", "median", "95th percentile"], [row])
+
+
+def _export(cell):
+    if "refused" in cell:
+        return "no"
+    difference = f"{cell['difference']:.0e}" if cell["difference"] else "0"
+    return f"{difference}, ×{cell['seconds'] / cell['keras_seconds']:.2g}"
 
 
 def headlines(folder=record.RESULTS):
     """The table of one figure for each recipe, beside a published one or that of a baseline."""
     rows = []
     for line in HEADLINES:
-        result = read(line.result, folder)
+        result = record.read(line.result, folder)
         name = result["recipe"]
         links = f"[{name}](recipes/{name}.py)", f"[{line.task}](docs/{name}.md)"
         here = _as_text(*_figure(result, line.metric, folder), line.style)
         interval = _interval(result["metrics"].get(line.metric, {}))
         rows.append([*links, line.measure, here + interval, _beside(line, result, folder)])
-    return markdown(["recipe", "what it does", "measure", "here: mean ± sd", "published, or a baseline here"], rows)
+    header = ["recipe", "what it does", "measure", "here: mean ± sd", "published, or a baseline here"]
+    return markdown.table(header, rows)
 
 
 def _figure(result, metric, folder):
@@ -231,7 +271,14 @@ def _beside(line, result, folder):
     return "–"
 
 
-TABLES = {"headlines": headlines, "results": results, "speed": speed}
+TABLES = {
+    "headlines": headlines,
+    "panels": panels,
+    "results": results,
+    "speed": speed,
+    "exports": exports,
+    "server": server,
+}
 TABLES |= {name: lambda folder=record.RESULTS, name=name: matrix(name, folder) for name in MATRICES}
 
 

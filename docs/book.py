@@ -25,8 +25,10 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 NOTEBOOKS, SOURCE, SITE = DOCS / "notebooks", ROOT / ".book", ROOT / "build" / "book"
 FIRST_CELL = """\
-# Finds the project. On a hosted notebook service, name its address here, and this cell fetches and installs it.
+# Finds the project's folder. On a hosted notebook service the project is not there: write the address that you clone it
+# from between the quotation marks, and this cell fetches and installs it, which takes some minutes.
 REPOSITORY = ""
+
 import subprocess, sys
 from pathlib import Path
 
@@ -34,7 +36,10 @@ if REPOSITORY and not Path("rnn-recipes").exists():
     subprocess.run(["git", "clone", "--quiet", REPOSITORY, "rnn-recipes"], check=True)
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--editable", "rnn-recipes"], check=True)
 places = [Path("rnn-recipes"), Path.cwd(), *Path.cwd().parents]
-sys.path.insert(0, str(next(place for place in places if (place / "recipes").is_dir()).resolve()))
+found = [place for place in places if (place / "recipes").is_dir()]
+if not found:
+    raise FileNotFoundError(f"The project is not in {Path.cwd()} or a folder above: write its address into REPOSITORY")
+sys.path.insert(0, str(found[0].resolve()))
 import toolkit  # before Keras: it keeps TensorFlow quiet
 """
 app = cyclopts.App(name="book.py", help=__doc__, help_format="plaintext", version_flags=[])
@@ -63,12 +68,19 @@ def code_of(notebook):
 def digest(notebook):
     """A digest of a page's code cells and of the project's files that they import."""
     code = code_of(notebook)
-    modules = re.findall(r"^from (recipes|datasets|toolkit(?:\.\w+)*) import ([\w, ]+)$", "\n".join(code), re.M)
-    files = {
-        ROOT.joinpath(*room.split("."), f"{name.strip()}.py") for room, names in modules for name in names.split(",")
-    }
+    files = {path for source in code for node in ast.walk(ast.parse(source)) for path in imported(node)}
     texts = [*code, *(path.read_text(encoding="utf-8") for path in sorted(files) if path.is_file())]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def imported(node):
+    """The files of the project that an import statement may name; of `import layers`, all of that folder."""
+    if isinstance(node, ast.Import):
+        return [path for alias in node.names if alias.name == "layers" for path in (ROOT / "layers").glob("*.py")]
+    if isinstance(node, ast.ImportFrom):
+        module = ROOT.joinpath(*node.module.split("."))
+        return [module.with_suffix(".py"), *(module / f"{alias.name}.py" for alias in node.names)]
+    return []
 
 
 def notebook_of(name):
@@ -122,16 +134,19 @@ def with_outputs(notebook, executed):
 
 
 def for_reading_elsewhere(text):
-    """A page's text where Sphinx does not read it: included sources become code, links to pages become notebooks."""
+    """A page's text where Sphinx does not read it: included sources become code, links lead on from docs/notebooks/."""
+
+    def moved(link):
+        name = link[1].removesuffix(".md")
+        return f"]({name}.ipynb" if is_notebook(name) else f"](../{link[1]}"
 
     def included(match):
         name = re.search(r":pyobject: (\S+)", match[2])
         source = (DOCS / match[1]).read_text(encoding="utf-8")
         return f"```python\n{definition(source, name[1]) if name else source}\n```"
 
-    text = re.sub(r"```\{literalinclude\} (\S+)\n(.*?)```", included, text, flags=re.S)
-    text = re.sub(r"\]\((?!http|\.\./|#)([^)]*\.(?:png|svg))\)", r"](../\1)", text)
-    return re.sub(r"\]\((\w+)\.md", lambda m: f"]({m[1]}.ipynb" if is_notebook(m[1]) else f"](../{m[1]}.md", text)
+    text = re.sub(r"\]\((?!https?:|#)([^)#\s]+)", moved, text)
+    return re.sub(r"```\{literalinclude\} (\S+)\n(.*?)```", included, text, flags=re.S)
 
 
 def definition(source, name):

@@ -18,6 +18,11 @@ nb_execution_mode = "off"  # outputs are stored; docs/book.py executes
 myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
+nitpicky = True  # a reference that leads nowhere is a warning, and the build allows none
+nitpick_ignore_regex = [
+    ("py:class", r"pandas\..*"),  # not in this book
+    ("py:class", r"[^.]*|.* .*"),  # prose of docstrings, where Sphinx expects a type
+]
 suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
 
 html_theme = "furo"

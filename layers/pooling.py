@@ -23,7 +23,7 @@ class MaskedMaxPooling1D(keras.layers.Layer):
     supports_masking = True
 
     def call(self, inputs, mask=None):
-        return ops.max(inputs if mask is None else ops.where(mask[..., None], inputs, -float("inf")), axis=1)
+        return ops.max(inputs if mask is None else ops.where(ops.expand_dims(mask, -1), inputs, -float("inf")), axis=1)
 
     def compute_mask(self, inputs, mask=None):
         return None

@@ -21,13 +21,14 @@ Try next: --enters same-vector; --cell gru; your own folder of pictures with --d
 
 import functools
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
 from toolkit import batches, cells, cli, decoding, losses, pictures, runs, self_critical, training, verification
+from toolkit.export import bundle, sentences
 from toolkit.metrics.captions import cider, normalized, scores
 from toolkit.metrics.rewards import caption_reward
 from toolkit.plots.captions import attention_sheet, sheet
@@ -51,6 +52,7 @@ FEATURES = runs.RUNS / RECIPE / "features"  # cached
 BEAM, LENGTH_PENALTY = 3, 1.0
 TOO_LONG = 2  # times --longest
 DRAWN = 24  # pictures
+COMPARED = 64  # pictures, of an export
 app = cli.app(RECIPE, __doc__)
 
 
@@ -134,12 +136,13 @@ def load_data(data=captions.GENERATED, data_dir=None, split_seed=0, odd="refuse"
     return loaded
 
 
-def picture_inputs(source, names, augment=None, encoder=CNN, weights="imagenet", size=48, odd="refuse"):
+def picture_inputs(source, names, augment=None, encoder=CNN, weights="imagenet", size=48, odd="refuse", network=None):
     """The network's input for each picture: the picture, or its features by a pretrained network.
 
     Args:
         source: a `datasets.pictures.Pictures` with pictures of these names.
         augment: a function from an array of pictures to a list of views of them. By default the pictures alone.
+        network: the pretrained network of `encoder` and `weights`. By default it is built, and the features are cached.
 
     Returns the views, (views, pictures, ...), and the names of the pictures that could be read.
     """
@@ -151,7 +154,9 @@ def picture_inputs(source, names, augment=None, encoder=CNN, weights="imagenet",
             raise ValueError(f"None of the pictures can be read. Received: {len(names):,} that may be pictures")
         views = np.stack([*arrays.values()])
         views = augment(views) if augment else [views]
-        if encoder != CNN:
+        if network is not None:
+            views = [pictures.feature_maps(network, view) for view in views]
+        elif encoder != CNN:
             weights = weights if weights == "imagenet" else Path(weights)
             views = pictures.features(views, encoder, size, weights, FEATURES)
         return tf.stack(views), [*arrays]
@@ -383,8 +388,17 @@ def write_captions(models, subwords, views, beam=BEAM, length_penalty=LENGTH_PEN
         models: one or several networks with the same subwords.
         views: (views, pictures, ...). A subword's probability is its mean over all models and all views of a picture.
     """
-    ensemble = decoding.Ensemble([ViewDecoder(model, number) for model in models for number in range(len(views))])
-    search = decoding.Search(ensemble, beam, length_penalty, longest=longest)
+    return found_captions(caption_search(models, len(views), beam, length_penalty, longest), subwords, views)
+
+
+def caption_search(models, views, beam=BEAM, length_penalty=LENGTH_PENALTY, longest=40):
+    """The search for captions of pictures of which there are so many `views`."""
+    ensemble = decoding.Ensemble([ViewDecoder(model, number) for model in models for number in range(views)])
+    return decoding.Search(ensemble, beam, length_penalty, longest=longest)
+
+
+def found_captions(search, subwords, views):
+    """What `write_captions` returns, by a `caption_search` that can be used again."""
     return decoding.hypotheses(search, subwords, tf.data.Dataset.from_tensor_slices(by_picture(views)).batch(100))
 
 
@@ -413,7 +427,7 @@ def report(found, data, examples, run, split="test"):
     run.save_figure(figure, f"captions-{split}.png")
     references = [" | ".join(row) for row in examples.captions]
     table = pd.DataFrame({"name": examples.names, "caption": texts, "references": references})
-    with runs.replacing(run / f"captions-{split}.tsv") as file:
+    with runs.replacing(run.report_path(f"captions-{split}.tsv")) as file:
         table.to_csv(file, sep="\t", index=False)
     return metrics
 
@@ -434,25 +448,29 @@ def ensemble_scores(finished, data):
 def open_finished(run):
     """A finished run, its settings, subwords and model."""
     run = runs.finished_run(RECIPE, run)
-    subwords = Subwords.load(run)
-    return run, run.settings(Settings), subwords, run.model(subwords)
+    subwords, s = Subwords.load(run), run.settings(Settings)
+    if (run / s.weights).is_file():  # a published run names them from its own folder
+        s = replace(s, weights=str(run / s.weights))
+    return run, s, subwords, run.model(subwords)
 
 
 @app.command
 def evaluate(
     *,
     run: cli.FinishedRun = None,
+    data_dir: cli.DataDir = None,
     beam: BeamWidth = BEAM,
     length_penalty: LengthPenalty = LENGTH_PENALTY,
     validation: Annotated[cli.Switch, Parameter(help="Report on the validation split instead.")] = False,
 ):
     """Report on the test split again."""
     run, s, subwords, model = open_finished(run)
-    data, split = load_data(s.data, s.data_dir, s.split_seed, s.odd, s.reading), "validation" if validation else "test"
+    data = load_data(s.data, data_dir or s.data_dir, s.split_seed, s.odd, s.reading)
+    split = "validation" if validation else "test"
     run.check_data(data.checksum())
     examples = load_examples(s, data, split, augmentation(s))
     found = write_captions([model], subwords, examples.views, beam, length_penalty, s.longest)
-    report(found, data, examples, run, split)
+    return report(found, data, examples, run, split)
 
 
 # --------------------------------------------------------------------------------------------------------- predict
@@ -491,20 +509,81 @@ def predict(
             print(f"    {probability:9.4%}  {text}")
     shown = pictures.previews(source, names[:DRAWN])
     best = [beams[0][0] for beams in found]
-    run.save_figure(sheet([*shown.values()], best), "predicted.png")
-    print(f"Drawn in {run / 'predicted.png'}{f', the first {DRAWN}' if len(names) > DRAWN else ''}")
+    path = run.save_figure(sheet([*shown.values()], best), "predicted.png")
+    print(f"Drawn in {path}{f', the first {DRAWN}' if len(names) > DRAWN else ''}")
     if s.enters == "attention":
         draw_attention(model, subwords, shown, views[0], best, run)
+
+
+def attention_figure(decoder, subwords, picture, inputs, text):
+    """What each subword of a caption attended to; `picture` is drawn, `inputs` is what the network gets of it."""
+    target = subwords.ids([text])[0]
+    weights = decoding.attention_weights(decoder, inputs, target)
+    return attention_sheet(picture, subwords.pieces(target[:-1]), weights)
 
 
 def draw_attention(model, subwords, shown, inputs, texts, run):
     """Draw the attention weights of each subword of each text, the captions of the pictures `shown`, by name."""
     decoder = decoding.StepwiseDecoder(model)
     for stem, picture, given, text in zip(pictures.distinct_stems(shown), shown.values(), inputs, texts):
-        target = subwords.ids([text])[0]
-        weights = decoding.attention_weights(decoder, given, target)
-        run.save_figure(attention_sheet(picture, subwords.pieces(target[:-1]), weights), f"attention-{stem}.png")
-    print(f"The attention weights of each subword are drawn in {run / 'attention-….png'}")
+        run.save_figure(attention_figure(decoder, subwords, picture, given, text), f"attention-{stem}.png")
+    print(f"The attention weights of each subword are drawn in {run.report_path('attention-….png')}")
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+def raw_pictures(s, data_dir=None):
+    """Pictures of the test split, as many as an export is compared on, uint8 (pictures, size, size, 3)."""
+    data = load_data(s.data, data_dir or s.data_dir, s.split_seed, s.odd, s.reading)
+    return picture_inputs(data.pictures, data.splits["test"]["name"][:COMPARED], size=s.size, odd=s.odd)[0][0].numpy()
+
+
+def feature_network(s):
+    """The pretrained network from pictures to features, (batch, positions, channels); None where there is none."""
+    if s.encoder == CNN:
+        return None
+    with runs.user_errors():
+        weights = s.weights if s.weights == "imagenet" else Path(s.weights)
+        maps = pictures.pretrained_network(s.encoder, s.size, weights)
+    maps = sentences.portable(maps)
+    return keras.Model(maps.input, keras.layers.Reshape((-1, maps.output.shape[-1]))(maps.output))
+
+
+@app.command
+def export(
+    out: bundle.Out,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    format: bundle.Format = "onnx",
+    data_dir: cli.DataDir = None,
+):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run, s, subwords, model = open_finished(run)
+    if s.test_augmentation:
+        print("The run captions a picture together with crops of it; the export captions the picture alone.")
+    searching = decoding.Search(decoding.StepwiseDecoder(model), BEAM, LENGTH_PENALTY, longest=s.longest)
+    chosen = bundle.examples(lambda: raw_pictures(s, data_dir), [np.full((s.size, s.size, 3), 128, "uint8")])
+    contents = sentences.contents(
+        run,
+        decoding.StepwiseDecoder(model),
+        lambda x: decoding.hypotheses(searching, subwords, x)[0],
+        tf.TensorSpec((None, s.size, s.size, 3), tf.float32, "picture"),
+        "pixels from 0 to 255, red, green and blue",
+        [picture[None].astype("float32") for picture in chosen],
+        "picture",
+        subwords,
+        {"longest": s.longest, "beam_width": BEAM, "length_penalty": LENGTH_PENALTY},
+        f'picture = Image.open("picture.png").convert("RGB").resize(({s.size}, {s.size}), Image.Resampling.BILINEAR)\n'
+        'picture = np.asarray(picture, "float32")[None]',
+        features=feature_network(s),
+        files={"picture.png": tf.io.encode_png(tf.cast(chosen[0], "uint8")).numpy()},
+        install=("pillow",),
+        imports=("from PIL import Image",),
+    )
+    return folder.write(run, contents)
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from toolkit import batches, cli, runs, training, verification
 from toolkit.baselines.reviews import BASELINES
 from toolkit.cells import recurrent
+from toolkit.export import bundle, texts
 from toolkit.plots import word_scores
 from toolkit.review_settings import ReviewFlags
 from toolkit.text.words import Vocabulary, columns
@@ -192,15 +193,29 @@ def open_finished(run):
 
 
 @app.command
-def evaluate(*, run: cli.FinishedRun = None):
+def evaluate(
+    *,
+    run: cli.FinishedRun = None,
+    data_dir: cli.DataDir = None,
+    baselines: Annotated[bool, Parameter(parse=False)] = True,
+):
     """Report on the test split again."""
     run, s, vocabulary, model = open_finished(run)
-    data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
+    data = load_data(s.data, data_dir or s.data_dir, s.split_seed, s.reading)
     run.check_data(data.checksum())
-    evaluate_model(model, vocabulary, data, s.words, s.bigrams)
+    return evaluate_model(model, vocabulary, data, s.words, s.bigrams, BASELINES if baselines else {})
 
 
 # --------------------------------------------------------------------------------------------------------- predict
+
+
+def judge(model, vocabulary, review, words=400, bigrams=0):
+    """The words of a review, the score after each of them, (words,), and the verdict; all empty if there is no word."""
+    probability = lambda texts: probabilities(model, vocabulary, texts, words, bigrams)[:, None]
+    read, outputs = word_scores.after_each_word(probability, review)
+    scores = 2 * outputs[:, 0] - 1
+    verdict = f"score {scores[-1]:+.2f}, probability of positive {outputs[-1, 0]:.1%}" if read else ""
+    return read, scores, verdict
 
 
 @app.command
@@ -213,15 +228,34 @@ def predict(
 ):
     """Score reviews, and show how the score changes word by word."""
     run, s, vocabulary, model = open_finished(run)
-    judge = lambda texts: probabilities(model, vocabulary, texts, s.words, s.bigrams)[:, None]
     for number, review in cli.read_examples("review", text, file):
-        words, outputs = word_scores.after_each_word(judge, review)
+        words, scores, verdict = judge(model, vocabulary, review, s.words, s.bigrams)
         if not words:
             print(f"{number}: contains no word, skipped")
             continue
-        scores = 2 * outputs[:, 0] - 1
-        verdict = f"score {scores[-1]:+.2f}, probability of positive {outputs[-1, 0]:.1%}"
         word_scores.show(run, number, words, scores, verdict, vocabulary.ids(review, s.words))
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+@app.command
+def export(
+    out: bundle.Out,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    format: bundle.Format = "onnx",
+    data_dir: cli.DataDir = None,
+):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run, s, vocabulary, model = open_finished(run)
+    load = lambda: load_data(s.data, data_dir or s.data_dir, s.split_seed, s.reading).splits["validation"]["text"]
+    chosen = bundle.examples(load, texts.EXAMPLES)
+    output = "probability", "that the text is positive"
+    contents = texts.contents(run, model, output, vocabulary, chosen, folder.takes_text, s.words, s.bigrams)
+    return folder.write(run, contents)
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from toolkit import cli, runs, training, verification
 from toolkit.baselines.characters import BASELINES
 from toolkit.cells import recurrent
+from toolkit.export import bundle, steps
 from toolkit.plots import letters
-from toolkit.text.characters import Alphabet, check_length, windows
+from toolkit.text.characters import FILE, Alphabet, check_length, windows
 
 import click
 import keras
@@ -218,12 +219,12 @@ def open_finished(run):
 
 
 @app.command
-def evaluate(*, run: cli.FinishedRun = None):
+def evaluate(*, run: cli.FinishedRun = None, data_dir: cli.DataDir = None):
     """Report on the test split again."""
     run, s, alphabet, model = open_finished(run)
-    text = load_data(s.data, s.data_dir, s.encoding)
+    text = load_data(s.data, data_dir or s.data_dir, s.encoding)
     run.check_data(text.checksum())
-    evaluate_model(model, alphabet, text)
+    return evaluate_model(model, alphabet, text)
 
 
 # --------------------------------------------------------------------------------------------------------- predict
@@ -301,6 +302,31 @@ def type_along(*, run: cli.FinishedRun = None):
         unknown = "" if key in alphabet else " (not in the training split)"
         expected = "   ".join(f"{visible(alphabet.text([i + 1]))} {bar}" for i, bar in zip(best, bars))
         print(f"{visible(key)}{unknown}  →  {expected}", flush=True)
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+@app.command
+def export(
+    out: bundle.Out,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    format: bundle.Format = "onnx",
+    data_dir: cli.DataDir = None,
+):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run, s, alphabet, model = open_finished(run)
+    load = lambda: load_data(s.data, data_dir or s.data_dir, s.encoding).splits["validation"]
+    text = bundle.examples(load, "It is a truth universally acknowledged. ", most=600)
+
+    def read_anew(ids):
+        training.reset_states(model)
+        return read(model, ids)
+
+    return folder.write(run, steps.contents(run / FILE, model, read_anew, alphabet.ids("".join(text))))
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

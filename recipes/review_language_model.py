@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 
 from toolkit import batches, cli, runs, training, verification
 from toolkit.cells import recurrent
+from toolkit.export import bundle, texts
 from toolkit.review_settings import ReviewFlags
 from toolkit.text.words import Vocabulary
 
@@ -233,6 +234,29 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     run.finish({"minutes": minutes, "validation_perplexity": perplexity})
     print(f"Perplexity on the validation split, mean of both directions: {perplexity:.1f}")
     print(f"Next: python recipes/imdb_sentiment.py train --data {s.data} --pretrained {run.path}")
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+@app.command
+def export(
+    out: bundle.Out,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    format: bundle.Format = "onnx",
+    data_dir: cli.DataDir = None,
+):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run = runs.finished_run(RECIPE, run)
+    s, vocabulary = run.settings(Settings), Vocabulary.load(run)
+    load = lambda: load_data(s.data, data_dir or s.data_dir, s.split_seed, s.reading).splits["validation"]["text"]
+    chosen = bundle.examples(load, texts.EXAMPLES)
+    output = "states", "the hidden states of both directions after each word"
+    contents = texts.contents(run, run.model(vocabulary), output, vocabulary, chosen, folder.takes_text, s.words)
+    return folder.write(run, contents)
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from toolkit import batches, cli, runs, training, verification
 from toolkit.baselines.reviews import STAR_BASELINES
 from toolkit.cells import recurrent
+from toolkit.export import bundle, texts
 from toolkit.plots import word_scores
 from toolkit.review_settings import ReviewFlags
 from toolkit.text.words import Vocabulary, columns
@@ -231,8 +232,8 @@ def evaluate_model(model, vocabulary, ratings, data, run, words=400, bigrams=0, 
     best = min(measured, key=lambda name: measured[name]["mae_stars"])
     if best != "network":
         print(f"On these reviews {best} has a smaller error than the network.")
-    run.save_figure(plot_confusion(stars["network"], truth, ratings), "confusion.png")
-    print(f"The ratings that are mistaken for each other are drawn in {run / 'confusion.png'}")
+    path = run.save_figure(plot_confusion(stars["network"], truth, ratings), "confusion.png")
+    print(f"The ratings that are mistaken for each other are drawn in {path}")
     metrics = measured.pop("network")
     return metrics | {f"{key}_{runs.key(name)}": v for name, values in measured.items() for key, v in values.items()}
 
@@ -266,12 +267,19 @@ def open_finished(run):
 
 
 @app.command
-def evaluate(*, run: cli.FinishedRun = None):
+def evaluate(
+    *,
+    run: cli.FinishedRun = None,
+    data_dir: cli.DataDir = None,
+    baselines: Annotated[bool, Parameter(parse=False)] = True,
+):
     """Report on the test split again."""
     run, s, ratings, vocabulary, model = open_finished(run)
-    data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
+    data = load_data(s.data, data_dir or s.data_dir, s.split_seed, s.reading)
     run.check_data(data.checksum())
-    evaluate_model(model, vocabulary, ratings, data, run, s.words, s.bigrams)
+    return evaluate_model(
+        model, vocabulary, ratings, data, run, s.words, s.bigrams, STAR_BASELINES if baselines else {}
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- predict
@@ -284,6 +292,19 @@ def verdict(probabilities, ratings):
     return f"{median(probabilities, ratings):g} stars, expectation {expectation(probabilities, ratings):.1f} ({likely})"
 
 
+def judge(model, vocabulary, ratings, review, words=400, bigrams=0):
+    """The words of a review, the score after each of them, (words,), and the verdict; all empty if there is no word.
+
+    The score is the expected rating, as -1 for the lowest and +1 for the highest.
+    """
+    above = lambda texts: probabilities(model, vocabulary, texts, words, bigrams)
+    read, outputs = word_scores.after_each_word(above, review)
+    if not read:
+        return [], np.array([]), ""
+    middle, half_range = (ratings[-1] + ratings[0]) / 2, (ratings[-1] - ratings[0]) / 2
+    return read, (expectation(outputs, ratings) - middle) / half_range, verdict(outputs[-1], ratings)
+
+
 @app.command
 def predict(
     text: Annotated[str | None, Parameter(help="A review. [default: typed, one on each line]")] = None,
@@ -294,15 +315,34 @@ def predict(
 ):
     """Rate reviews, and show how the expected rating changes word by word."""
     run, s, ratings, vocabulary, model = open_finished(run)
-    middle, half_range = (ratings[-1] + ratings[0]) / 2, (ratings[-1] - ratings[0]) / 2
-    judge = lambda texts: probabilities(model, vocabulary, texts, s.words, s.bigrams)
     for number, review in cli.read_examples("review", text, file):
-        words, outputs = word_scores.after_each_word(judge, review)
+        words, scores, summary = judge(model, vocabulary, ratings, review, s.words, s.bigrams)
         if not words:
             print(f"{number}: contains no word, skipped")
             continue
-        scores = (expectation(outputs, ratings) - middle) / half_range
-        word_scores.show(run, number, words, scores, verdict(outputs[-1], ratings), vocabulary.ids(review, s.words))
+        word_scores.show(run, number, words, scores, summary, vocabulary.ids(review, s.words))
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+@app.command
+def export(
+    out: bundle.Out,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    format: bundle.Format = "onnx",
+    data_dir: cli.DataDir = None,
+):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run, s, ratings, vocabulary, model = open_finished(run)
+    load = lambda: load_data(s.data, data_dir or s.data_dir, s.split_seed, s.reading).splits["validation"]["text"]
+    chosen = bundle.examples(load, texts.EXAMPLES)
+    output = "above", f"the probabilities of more stars than {', '.join(f'{rating:g}' for rating in ratings[:-1])}"
+    contents = texts.contents(run, model, output, vocabulary, chosen, folder.takes_text, s.words, s.bigrams)
+    return folder.write(run, contents)
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

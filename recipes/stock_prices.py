@@ -13,6 +13,7 @@ Shape:  sequence-to-sequence. The loss is over all N timesteps; all reports are 
     Expect no gain: if there were one, it would be traded away.
 --target volatility: log(log(high_t / low_t)), the daily range (Parkinson 1980), which can be forecast; beside
     persistence, the HAR regression (Corsi 2009), GARCH(1,1), and a linear regression on the network's features.
+--ticker all: one network for all series of a file, each seen as its difference from its own past.
 
 Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with --data; --units 4 and 64.
 """
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from toolkit import batches, cli, runs, training, verification
 from toolkit.baselines import volatility
 from toolkit.cells import recurrent
+from toolkit.export import arrays, bundle
 from toolkit.metrics import forecasts as metrics
 from toolkit.plots import forecasts as figures
 
@@ -37,13 +39,15 @@ import pandas as pd
 from cyclopts import Parameter
 from keras import ops
 
-from datasets import decimals, prices
+from datasets import decimals, price_panels, prices
 
 RECIPE = "stock_prices"
 RESIDUALS = "training_residuals.npy"  # in a run's folder, what `training_residuals` returns
 LOSSES = "daily_losses.npz"  # likewise, by the name of each ratio: daily losses of network and baseline, (2, days)
 HORIZON = 10  # days ahead in errors_by_horizon.png
 TRADING_DAYS = 252  # in a year of weekdays with its holidays
+FEATURE_NAMES = "log range and log return, level, volume, and the market's range and return"  # of many series
+TAKEN_OVER = "target", "window", "cell", "units"  # settings that the run to start from decides
 QUANTILES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}
 PRICE, VOLATILITY = "price", "volatility, % per year"  # quantities and units, as tables and figures name them
 app = cli.app(RECIPE, __doc__)
@@ -52,8 +56,10 @@ app = cli.app(RECIPE, __doc__)
 # -------------------------------------------------------------------------------------------------------- settings
 
 T = TypeVar("T")
+OtherData = Annotated[str | None, Parameter(help="Another file. [default: the run's data]")]
 InFile = Annotated[T, Parameter(group=cli.FILE)]
 Target = Literal[tuple(prices.TARGETS)]
+Loss = Literal["squared", "qlike"]
 Window = Annotated[int, cli.at_least(2)]
 
 
@@ -64,23 +70,26 @@ class FileFlags(cli.TableFlags):
     column: InFile[str | None] = None
     """The column of prices, such as 'Adj Close'. [default: Close, or what else it is called]"""
     ticker: InFile[str | None] = None
-    """Which series of a file with a column Ticker, or with a column for each company."""
+    """Which series of a file of several, or all: one network for all of them."""
     date_format: InFile[str | None] = None
     """How dates are written, as for strptime: %d/%m/%Y. [default: found out]"""
     decimal: InFile[Literal[tuple(decimals.MARKS)] | None] = None
     """What stands before decimals. [default: found out]"""
     by_day: InFile[cli.Switch] = False
     """Make one row of several of a day: the last Close, the highest High, the lowest Low."""
+    skip_flat_days: InFile[cli.Switch] = False
+    """Leave out days whose High equals Low, such as those on which nothing was traded."""
 
     @property
     def form(self):
-        return prices.Form(self.reading, self.date_format, self.decimal, self.by_day)
+        return prices.Form(self.reading, self.date_format, self.decimal, self.by_day, self.skip_flat_days)
 
 
 @dataclass(kw_only=True)
 class Settings(FileFlags, cli.TableSettings):
     data: str = "sp500"
-    """sp500 (built in), or a table of dates and prices, such as a CSV file."""
+    """sp500 (built in), a table of dates and prices, such as a CSV file; with --ticker all also a folder of these, or
+    several, separated by commas."""
     target: Target = "price"
     """What to forecast."""
     start: str | None = None
@@ -99,6 +108,17 @@ class Settings(FileFlags, cli.TableSettings):
     """Windows in one training step."""
     learning_rate: cli.LearningRate = 0.004
     """Learning rate at the start; it falls to 0 along a cosine."""
+    loss: Loss = "squared"
+    """Of the volatility target: the squared error of the log range, or QLIKE, an error of the variance."""
+    leave_out: cli.Share = 0.0
+    """With --ticker all: share of the series that take no part in training; the report is on these alone."""
+    start_from: str | None = None
+    """Folder of a run on many series (--ticker all), whose network is trained further."""
+
+    @property
+    def in_panel(self):
+        """Whether series are seen as `datasets.price_panels` has them."""
+        return self.ticker == price_panels.ALL or self.start_from is not None
 
 
 # ------------------------------------------------------------------------------------------------------------ data
@@ -114,17 +134,28 @@ def load_data(
     start=None,
     end=None,
     form=prices.Form(),
+    in_panel=False,
+    leave_out=0.0,
 ):
-    """Windows of daily prices, split by date: a `datasets.prices.PriceData`. The target is the first feature."""
+    """Windows of daily prices, split by date: a `datasets.prices.PriceData`. The target is the first feature.
+
+    With the ticker "all", or `in_panel`, it is a `datasets.price_panels.Panel`, of which the share `leave_out` of the
+    series takes no part in training.
+    """
+    how = {"column": column, "ticker": ticker, "start": start, "end": end, "form": form}
     with runs.user_errors():
-        loaded = prices.load(data, data_dir, target, window, column, ticker, start=start, end=end, form=form)
+        if in_panel or ticker == price_panels.ALL:
+            loaded = price_panels.load(data, data_dir, target, window, leave_out=leave_out, **how)
+        else:
+            loaded = prices.load(data, data_dir, target, window, **how)
     print(*loaded.understood, sep="\n", end="\n" * bool(loaded.understood))
     return loaded
 
 
 def load_data_of(s):
     """The data that settings name."""
-    return load_data(s.data, s.data_dir, s.target, s.window, s.column, s.ticker, s.start, s.end, s.form)
+    file = s.data, s.data_dir, s.target, s.window, s.column, s.ticker, s.start, s.end, s.form
+    return load_data(*file, s.in_panel, s.leave_out)
 
 
 # --------------------------------------------------------------------------------------------------------- network
@@ -152,6 +183,35 @@ def build_model(mean, variance, cell="gru", units=12, seed=0):
     return keras.Model(inputs, keras.layers.Rescaling(scale=math.sqrt(variance[0]), offset=mean[0])(x))
 
 
+def build_panel_model(variance, cell="gru", units=12, seed=0):
+    """A network from the features of `datasets.price_panels` to forecasts of the log range, (batch, timesteps, 1).
+
+    It sees the log range as its difference from the series' own level, which it adds to its forecast. In training it
+    sees half of the windows without volume, and with the series itself as the market, so that it can read a file that
+    has neither.
+
+    Args:
+        variance: of the log range's difference from its level on the training split.
+    """
+    scale = math.sqrt(variance)
+    inputs = keras.Input((None, len(price_panels.FEATURES)))
+    log_range, returns, level, volume, market_range, market_return = ops.split(inputs, inputs.shape[-1], axis=-1)
+    own_range, own_return = (log_range - level) / scale, returns / ops.exp(log_range)
+    is_seen = ops.minimum(keras.layers.Dropout(0.5, seed=seed)(ops.ones_like(inputs[:, :1, :1])), 1.0)  # 0 or 1
+    market = [is_seen * market_range / scale + (1 - is_seen) * own_range]
+    market += [is_seen * market_return + (1 - is_seen) * own_return]
+    x = keras.layers.Concatenate()([own_range, own_return, is_seen * volume, *market])
+    x = recurrent(cell, units, return_sequences=True)(x)  # (batch, timesteps, units)
+    return keras.Model(inputs, level + scale * keras.layers.Dense(1)(x))
+
+
+def build_model_for(data, cell="gru", units=12, seed=0):
+    """The network for a `PriceData` or a `Panel`, with random weights."""
+    if len(data.mean) == len(price_panels.FEATURES):
+        return build_panel_model(data.variance[0], cell, units, seed)
+    return build_model(data.mean, data.variance, cell, units, seed)
+
+
 def relative_squared_error(variance):
     """The squared error divided by the target's variance, so that a constant forecast of the mean has a loss of 1.
 
@@ -162,26 +222,41 @@ def relative_squared_error(variance):
     def loss(y, forecast):
         return ops.square(y - forecast) / variance
 
+    return loss, at_last_step(loss)
+
+
+def qlike():
+    """QLIKE (Patton 2011) of the variances that log ranges correspond to, as `relative_squared_error` returns it."""
+
+    def loss(y, forecast):
+        error = y - forecast  # half of the log ratio of the variances
+        return ops.exp(2 * error) - 2 * error - 1
+
+    return loss, at_last_step(loss)
+
+
+def at_last_step(loss):
     def last_step(y, forecast):
         return loss(y[:, -1], forecast[:, -1])
 
-    return loss, last_step
+    return last_step
 
 
 # ----------------------------------------------------------------------------------------------------------- train
 
 
-def fit(model, data, run, epochs=20, batch_size=64, learning_rate=0.004, seed=0):
+def fit(model, data, run, epochs=20, batch_size=64, learning_rate=0.004, seed=0, loss="squared"):
     """Compile and train a model; it ends with the weights of the epoch that forecasts the validation split best.
 
     Args:
-        data: a `datasets.prices.PriceData`.
+        data: a `datasets.prices.PriceData`, or a `datasets.price_panels.Panel`: its batches mix the series.
         run: a `toolkit.runs.Run`.
+        loss: "squared" or "qlike".
 
     Returns the minutes of training.
     """
     stream, steps = batches.shuffled(data.arrays["train"], batch_size, seed)
-    loss, last_step = relative_squared_error(data.variance[0])
+    loss, last_step = qlike() if loss == "qlike" else relative_squared_error(data.variance[0])
     with training.scope(model):
         optimizer = keras.optimizers.Adam(training.cosine_decay(learning_rate, epochs, steps), global_clipnorm=1.0)
         model.compile(optimizer, loss, metrics=[last_step])
@@ -191,19 +266,54 @@ def fit(model, data, run, epochs=20, batch_size=64, learning_rate=0.004, seed=0)
 @app.command
 def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = None, resume: cli.Resume = False):
     """Train, report and draw; the default command."""
-    s = settings
+    s, start = checked(settings)
     data = load_data_of(s)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):
-        model = build_model(data.mean, data.variance, s.cell, s.units, s.seed)
-    minutes = fit(model, data, run, s.epochs, s.batch_size, s.learning_rate, s.seed)
+        model = start.model() if start else build_model_for(data, s.cell, s.units, s.seed)
+    before = model.get_weights()
+    minutes = fit(model, data, run, s.epochs, s.batch_size, s.learning_rate, s.seed, s.loss)
+    if start:
+        keep_better(model, before, data, run)
     with runs.replacing(run / RESIDUALS) as file:
         np.save(file, training_residuals(model, data))
-    scores, losses = evaluate_model(model, data, run)
+    scores, losses = evaluate_model(model, data, run, s.loss)
     with runs.replacing(run / LOSSES) as file:
         np.savez(file, **{name: np.stack(pair) for name, pair in losses.items()})
     run.finish({"minutes": minutes} | scores)
     print(f"\nThe run with its plots is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path}")
+
+
+def checked(s):
+    """Settings that fit together, with what the run to start from decides; and that run, or None."""
+    if s.leave_out and s.ticker != price_panels.ALL:
+        raise runs.Stop(f"--leave-out is a share of many series: pass --ticker all too. Received: {s.leave_out}")
+    if s.loss == "qlike" and s.target == "price" and s.start_from is None:
+        raise runs.Stop("--loss qlike is an error of the variance: pass --target volatility too.")
+    if s.start_from is None:
+        return s, None
+    start = runs.finished_run(RECIPE, s.start_from)
+    if not start.settings(Settings).in_panel:
+        raise runs.Stop(f"--start-from needs a run on many series, of train --ticker all. Received: {start.path}")
+    return replace(s, **start.some_settings(Settings, TAKEN_OVER)), start
+
+
+def keep_better(model, before, data, run):
+    """Save the weights `before` training if they forecast the validation split better than those after it."""
+    after = model.get_weights()
+    inputs, targets = data.arrays["validation"]
+    errors = []
+    for weights in (before, after):
+        model.set_weights(weights)
+        errors.append(metrics.rmse(targets[:, -1], model.predict(inputs, 256, verbose=0)[:, -1]) ** 2)
+    helped = errors[1] < errors[0]
+    print(
+        f"\nSquared error on the validation split: {errors[0]:.4f} of the network started from, {errors[1]:.4f} after "
+        f"training on this data. It is used {'as trained' if helped else 'as it was'}."
+    )
+    if not helped:
+        model.set_weights(before)
+        run.save_model(model)
 
 
 # -------------------------------------------------------------------------------------------------------- evaluate
@@ -232,11 +342,25 @@ def assess_price(model, data):
     return scores, losses
 
 
-def assess_volatility(model, data):
-    """The same of volatility forecasts: ratios of squared errors of the log range, and of QLIKE of the variance."""
-    actual = data.features["log_range"]
-    forecasts = {"network": pd.concat([last_step_forecasts(model, data, split) for split in ("validation", "test")])}
-    forecasts |= volatility.forecasts(data.features, data.first_days["validation"])
+def volatility_forecasts(model, data, loss="squared"):
+    """Forecasts of the log range by network and baselines, on validation and test split: a dict of Series by date.
+
+    A network trained for QLIKE forecasts the variance, which lies above the typical log range; so its mean error on the
+    validation split is subtracted.
+    """
+    network = pd.concat([last_step_forecasts(model, data, split) for split in ("validation", "test")])
+    if loss == "qlike":
+        network += (data.features["log_range"] - network)[data.dates["validation"]].mean()
+    return {"network": network} | volatility.forecasts(data.features, data.first_days["validation"])
+
+
+def assess_volatility(model, data, forecasts=None):
+    """The same of volatility forecasts: ratios of squared errors of the log range, and of QLIKE of the variance.
+
+    Args:
+        forecasts: what `volatility_forecasts` returns, with other forecasts to compare with. [default: that alone]
+    """
+    actual, forecasts = data.features["log_range"], forecasts or volatility_forecasts(model, data)
     squared, qlike = {}, {}
     for name, forecast in forecasts.items():
         validation, test = (forecast[data.dates[split]] for split in ("validation", "test"))
@@ -251,23 +375,91 @@ def assess_volatility(model, data):
     return {name: metrics.loss_ratio(*pair) for name, pair in losses.items()}, losses
 
 
-def evaluate_model(model, data, run):
+def evaluate_model(model, data, run, loss="squared", prefix=""):
     """Print the report on the test split and draw its figures; returns the scores, and the daily losses by ratio.
 
     The run's folder must hold the training residuals already.
+
+    Args:
+        data: a `PriceData`, or a `Panel`.
+        loss: what the network was trained for.
+        prefix: of the figures' names.
     """
-    scores, losses = (assess_price if data.target_column == "return" else assess_volatility)(model, data)
+    if hasattr(data, "series"):
+        if len(data.tested) > 1:
+            return evaluate_panel(model, data, run, loss, prefix)
+        (data,) = data.tested.values()
+    if data.target_column == "return":
+        scores, losses = assess_price(model, data)
+    else:
+        forecasts = volatility_forecasts(model, data, loss)
+        scores, losses = assess_volatility(model, data, forecasts)
+        print(metrics.best_on_validation(validation_errors(data, forecasts)), end="\n\n")
     for name, pair in losses.items():
         scores[f"{name}_low"], scores[f"{name}_high"] = metrics.ratio_interval(name, *pair)
         scores[f"{name}_p"] = metrics.diebold_mariano(*pair)[1]
     print(metrics.summary(scores, losses))
-    run.save_figure(plot_forecasts(model, data), "forecasts.png")
-    run.save_figure(figures.errors_by_horizon(errors_by_horizon(model, data)), "errors_by_horizon.png")
+    run.save_figure(plot_forecasts(model, data), f"{prefix}forecasts.png")
+    run.save_figure(figures.errors_by_horizon(errors_by_horizon(model, data)), f"{prefix}errors_by_horizon.png")
     window, rng = data.arrays["test"][0].shape[1], np.random.default_rng(0)
     days = simulate(model, data.features, window, run.array(RESIDUALS, columns=2), 20, 500, rng)
     run.save_figure(
-        plot_future(future_quantiles(days, data.frame, data.features), data.frame, data.features), "fan.png"
+        plot_future(future_quantiles(days, data.frame, data.features), data.frame, data.features), f"{prefix}fan.png"
     )
+    return scores, losses
+
+
+def validation_errors(data, forecasts):
+    """The squared errors of forecasts by name on the validation split, each (days,)."""
+    days = data.dates["validation"]
+    return {name: metrics.squared_loss(data.features["log_range"][days], f[days]) for name, f in forecasts.items()}
+
+
+def panel_forecasts(model, panel, loss="squared"):
+    """For each series to be tested what `volatility_forecasts` returns, and forecasts of pooled regressions."""
+    tables = {name: data.features for name, data in panel.series.items()}
+    train_days = {name: data.first_days["validation"] for name, data in panel.series.items()}
+    pooled = volatility.pooled_forecasts(tables, train_days, [*panel.trained])
+    return {name: volatility_forecasts(model, data, loss) | pooled[name] for name, data in panel.tested.items()}
+
+
+def assess_panel(model, panel, forecasts=None):
+    """By ratio the losses of network and baseline on the test days that all series have, DataFrames (days, series).
+
+    Args:
+        forecasts: of volatility, what `panel_forecasts` returns. [default: that of the squared error]
+    """
+    daily = {}
+    if panel.target_column == "log_range":
+        forecasts = forecasts or panel_forecasts(model, panel)
+    for name, data in panel.tested.items():
+        if forecasts is None:
+            _, losses = assess_price(model, data)
+        else:
+            _, losses = assess_volatility(model, data, forecasts[name])
+        daily[name] = {ratio: [pd.Series(x, data.dates["test"]) for x in pair] for ratio, pair in losses.items()}
+    return metrics.on_shared_days(daily)
+
+
+def evaluate_panel(model, panel, run, loss="squared", prefix=""):
+    """As `evaluate_model`, of many series; losses are DataFrames (days, series)."""
+    forecasts = None
+    if panel.target_column == "log_range":
+        forecasts = panel_forecasts(model, panel, loss)
+        errors = [pd.DataFrame(validation_errors(data, forecasts[name])) for name, data in panel.tested.items()]
+        print(metrics.best_on_validation(pd.concat(errors)), end="\n\n")
+    losses = assess_panel(model, panel, forecasts)
+    scores = metrics.panel_scores(losses)
+    print(metrics.panel_summary(scores, len(panel.tested)))
+    ratios = pd.DataFrame({name: metrics.loss_ratios(*pair) for name, pair in losses.items()}, [*panel.tested])
+    with runs.replacing(run / f"{prefix}series.csv") as file:
+        ratios.rename_axis("series").to_csv(file)
+    by = "mse_ratio_har" if "mse_ratio_har" in ratios else [*ratios][0]
+    run.save_figure(figures.ratios_by_series(ratios), f"{prefix}ratios.png")
+    for what, name in (("best", ratios[by].idxmin()), ("worst", ratios[by].idxmax())):
+        figure = plot_forecasts(model, panel.series[name])
+        figure.suptitle(f"{name}, {what} of {len(ratios)} series: {by} {ratios[by][name]:.3f}")
+        run.save_figure(figure, f"{prefix}{what}.png")
     return scores, losses
 
 
@@ -311,12 +503,34 @@ def errors_by_horizon(model, data):
 
 
 @app.command
-def evaluate(*, run: cli.FinishedRun = None):
-    """Report on the test split again."""
+def evaluate(
+    *,
+    run: cli.FinishedRun = None,
+    data: OtherData = None,
+    data_dir: cli.DataDir = None,
+    file: cli.Flags[FileFlags] = FileFlags(),
+):
+    """Report on the test split again, or on the test split of another series."""
     run = runs.finished_run(RECIPE, run)
-    data = load_data_of(run.settings(Settings))
-    run.check_data(data.checksum())
-    evaluate_model(run.model(), data, run)
+    s = run.settings(Settings)
+    if data:
+        other = settings_for(s, data, data_dir, file)
+        loaded, name = load_data_of(replace(other, leave_out=0.0)), series_name(other)
+    else:
+        loaded, name = load_data_of(replace(s, data_dir=data_dir or s.data_dir)), file.ticker
+        run.check_data(loaded.checksum())
+    if not data and name:
+        loaded = one_of(loaded, name)
+    return evaluate_model(run.model(), loaded, run, s.loss, prefix=f"{name}-" if name else "")[0]
+
+
+def one_of(panel, name):
+    """One series of a run's data. Raises Stop if there is none of that name."""
+    series = getattr(panel, "series", {})
+    if name not in series:
+        named = f"--ticker must be one of {', '.join(series)}" if series else "this run is on one series: no --ticker"
+        raise runs.Stop(f"{named}. Received: {name!r}")
+    return series[name]
 
 
 # --------------------------------------------------------------------------------------------------------- predict
@@ -331,20 +545,39 @@ def continued(model, windows, draws):
             divided by that day's range.
 
     Returns:
-        The features of the days to come, shape (paths, horizon, features).
+        The log range and the return, or the return, of the days to come, shape (paths, horizon, 2) or (…, 1).
     """
     days = []
     for noise, relative_return in np.moveaxis(draws, (1, 2), (0, 1)):
         day = model.predict_on_batch(windows)[:, -1] + noise[:, None]
-        if windows.shape[2] == 2:
+        if windows.shape[2] >= 2:
             day = np.concatenate([day, (np.exp(day[:, 0]) * relative_return)[:, None]], axis=1)
-        windows = np.concatenate([windows[:, 1:], day[:, None]], axis=1).astype("float32")
         days.append(day)
+        if windows.shape[2] == len(price_panels.FEATURES):
+            day = with_market(day, windows[:, -1], relative_return)
+        windows = np.concatenate([windows[:, 1:], day[:, None]], axis=1).astype("float32")
     return np.stack(days, axis=1)
+
+
+def with_market(day, before, relative_return):
+    """The features of `datasets.price_panels`, (paths, 6), of a simulated day whose log range and return are known.
+
+    The level and the volume are as usual, and the market moves as the series does.
+
+    Args:
+        day: (paths, 2).
+        before: the features of the day before, (paths, 6).
+        relative_return: of the series, in units of its range, (paths,) or one for all.
+    """
+    level, market_range = before[:, 2], before[:, 4] + day[:, 0] - before[:, 0]
+    usual = np.zeros_like(level)
+    return np.column_stack([day, level, usual, market_range, usual + relative_return])
 
 
 def training_residuals(model, data):
     """Of each day of the training split, (days, 2): the forecast's error, and the return divided by the day's range."""
+    if hasattr(data, "series"):
+        return np.concatenate([training_residuals(model, own) for own in data.trained.values()])
     errors = data.arrays["train"][1][:, -1, 0] - model.predict(data.splits["train"], verbose=0)[:, -1, 0]
     train = data.features.loc[data.dates["train"]]
     relative = train["return"] / np.exp(train["log_range"]) if "log_range" in train else train["return"]
@@ -390,8 +623,12 @@ def plot_future(quantiles, frame, features):
 def read_features(s):
     """The prices that settings name, and their features, which must fill a window."""
     with runs.user_errors():
-        frame = prices.read(s.data, s.data_dir, s.column, s.ticker, s.start, s.end, s.form)
-        features = prices.features(frame, s.target)
+        if s.in_panel:
+            ticker = None if s.ticker == price_panels.ALL else s.ticker
+            frame, features = price_panels.read(s.data, s.data_dir, s.target, s.column, ticker, s.start, s.end, s.form)
+        else:
+            frame = prices.read(s.data, s.data_dir, s.column, s.ticker, s.start, s.end, s.form)
+            features = prices.features(frame, s.target)
         if len(features) < s.window:
             raise ValueError(f"The network looks {s.window} days back. Received: {len(features)} days")
     print(*frame.attrs["understood"], sep="\n", end="\n" * bool(frame.attrs["understood"]))
@@ -401,16 +638,35 @@ def read_features(s):
 def check_own_data(run, s, features):
     """Raises Stop if the data is not what the run was trained on: with newer prices it must be named."""
     try:
-        run.check_data(prices.checksum(features))
+        run.check_data(price_panels.checksum({"": features}) if s.in_panel else prices.checksum(features))
     except runs.Stop as error:
         raise runs.Stop(f"{error} To continue these prices nevertheless, pass --data {s.data}.") from error
+
+
+def settings_for(s, data, data_dir, file):
+    """The settings of a run for another series: of `data` or of the run's own file, as the `FileFlags` say."""
+    if file.ticker == price_panels.ALL and not s.in_panel:
+        raise runs.Stop("--ticker all needs a run on many series, and this one is on a single series.")
+    if data or file.ticker:  # the run's dates refer to its own series
+        s = replace(s, start=None, end=None)
+    if data:  # and what it says about its file, but the column of prices
+        in_panel = {"ticker": price_panels.ALL} if s.in_panel else {}
+        s = replace(s, **asdict(FileFlags(column=s.column)) | in_panel)
+    given = {"data": data, "data_dir": data_dir} | asdict(file)
+    return replace(s, **{name: value for name, value in given.items() if value})
+
+
+def series_name(s):
+    """What files call the series that settings name."""
+    name = s.ticker if s.ticker not in (None, price_panels.ALL) else Path(s.data).name.split(".")[0]
+    return name.replace("/", "-")
 
 
 @app.command
 def predict(
     *,
     run: cli.FinishedRun = None,
-    data: Annotated[str | None, Parameter(help="Another file to continue. [default: the run's data]")] = None,
+    data: OtherData = None,
     data_dir: Annotated[str | None, Parameter(help="Folder in which --data is looked up.")] = None,
     file: cli.Flags[FileFlags] = FileFlags(),
     horizon: Annotated[int, cli.at_least(1, 250), Parameter(help="Days of trading to look ahead.")] = 20,
@@ -420,25 +676,44 @@ def predict(
     """Forecast the days after the last known one."""
     run = runs.finished_run(RECIPE, run)
     s = run.settings(Settings)
-    if data or file.ticker:  # the run's dates refer to its own series
-        s = replace(s, start=None, end=None)
-    if data:  # and what it says about its file, but the column of prices
-        s = replace(s, **asdict(FileFlags(column=s.column)))
-    given = {"data": data, "data_dir": data_dir} | asdict(file)
-    s = replace(s, **{name: value for name, value in given.items() if value})
+    s = settings_for(s, data, data_dir, file)
     frame, features = read_features(s)
     if not (data or file.ticker or file.column):
         check_own_data(run, s, features)
     rng = np.random.default_rng(seed)
     days = simulate(run.model(), features, s.window, run.array(RESIDUALS, columns=2), horizon, paths, rng)
     quantiles = future_quantiles(days, frame, features)
-    series = s.ticker or Path(s.data).name.split(".")[0]
-    picture = f"future-{series.replace('/', '-')}-{features.index[-1]:%Y-%m-%d}.png"
-    run.save_figure(plot_future(quantiles, frame, features), picture)
+    picture = f"future-{series_name(s)}-{features.index[-1]:%Y-%m-%d}.png"
+    path = run.save_figure(plot_future(quantiles, frame, features), picture)
     days = "weekdays" if prices.weekdays(features.index) == (*range(5),) else "days"
     print(f"The {horizon} {days} after {features.index[-1]:%Y-%m-%d}, from {paths} simulated futures of {run.path}:")
     print(quantiles.to_string(float_format="{:.4g}".format))
-    print(f"\nDrawn in {run / picture}")
+    print(f"\nDrawn in {path}")
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+@app.command
+def export(
+    out: bundle.Out,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    format: bundle.Format = "onnx",
+    data_dir: cli.DataDir = None,
+):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run = runs.finished_run(RECIPE, run)
+    s, model = run.settings(Settings), run.model()
+    load = lambda: load_data_of(replace(s, data_dir=data_dir or s.data_dir)).arrays["validation"][0]
+    example = np.zeros((s.window, model.input_shape[-1]), "float32")
+    windows = np.array(bundle.examples(load, [example]))
+    names = {1: "log return", 2: "log range and log return"}.get(model.input_shape[-1], FEATURE_NAMES)
+    taken = "days", f"of the last {s.window} days {names}; docs/stock_prices.md defines them"
+    returned = "forecast", f"after each of these days the {names.split(' and ')[0]} of the day after it"
+    return folder.write(run, arrays.contents(model, taken, returned, windows, "window", "print(forecast[0, -1, 0])"))
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

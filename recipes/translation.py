@@ -34,11 +34,12 @@ from typing import Annotated, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
 from toolkit import batches, cells, cli, runs, training, verification
-from toolkit.decoding import Ensemble, FreeDecoding, Search, StepwiseDecoder, attention_weights, translate
+from toolkit.decoding import Ensemble, FreeDecoding, Search, StepwiseDecoder, attention_weights, hypotheses, translate
+from toolkit.export import bundle, sentences
 from toolkit.losses import label_smoothed_cross_entropy
 from toolkit.metrics.translation import bleu, by_length, scores
 from toolkit.plots.attention import plot_attention, plot_by_length
-from toolkit.text.subwords import START, Subwords
+from toolkit.text.subwords import END, START, Subwords
 
 import keras
 import numpy as np
@@ -57,6 +58,7 @@ AttentionName = Literal["none", "additive", "multiplicative"]
 Reading = Literal["bidirectional", "forward", "reversed"]
 LengthPenalty = Annotated[float, cli.at_least(0, 10)]
 BEAM = 5
+EXAMPLES = ["The cat sees a dog.", "Ein Hund läuft."]  # of an export, where the run's data is not on this machine
 app = cli.app(RECIPE, __doc__)
 
 
@@ -298,7 +300,7 @@ def evaluate_model(searching, subwords, data, run, s, split="test"):
     print("The first three:")
     for row in table[:3].itertuples():
         print(f"    {row.source}\n      = {row.translation}\n    ref {row.target}")
-    with runs.replacing(run / f"translations-{split}.tsv") as file:
+    with runs.replacing(run.report_path(f"translations-{split}.tsv")) as file:
         table.to_csv(file, sep="\t", index=False)
     curve = by_length(table["source"], table["translation"], table["target"], language)
     run.save_figure(plot_by_length({s.cell: {s.attention: curve}}), f"bleu_by_length-{split}.png")
@@ -337,6 +339,7 @@ CoveragePenalty = Annotated[
 def evaluate(
     *,
     run: cli.FinishedRun = None,
+    data_dir: cli.DataDir = None,
     beam: Beam = BEAM,
     length_penalty: OtherLengthPenalty = None,
     coverage_penalty: CoveragePenalty = 0.0,
@@ -345,12 +348,23 @@ def evaluate(
     """Report on the test split again."""
     run, s, subwords, model = open_finished(run)
     searching = search(model, s, beam, length_penalty, coverage_penalty)
-    data = load_data(s.data, s.direction, s.data_dir, s.split_seed, s.form)
+    data = load_data(s.data, s.direction, data_dir or s.data_dir, s.split_seed, s.form)
     run.check_data(data.checksum())
-    evaluate_model(searching, subwords, data, run, s, "validation" if validation else "test")
+    return evaluate_model(searching, subwords, data, run, s, "validation" if validation else "test")
 
 
 # --------------------------------------------------------------------------------------------------------- predict
+
+
+def attention_figure(decoder, subwords, sentence, translated):
+    """A figure of the attention weights between the subwords of a sentence and those of its translation.
+
+    Args:
+        decoder: the `StepwiseDecoder` of a network with attention.
+    """
+    source, target = subwords.ids([sentence, translated])
+    weights = attention_weights(decoder, source, target)
+    return plot_attention(weights, subwords.pieces(source), subwords.pieces(target))
 
 
 @app.command
@@ -373,11 +387,42 @@ def predict(
         for translation_, score in hypotheses:
             print(f"    {score:7.2f}  {translation_}")
         if s.attention != "none":
-            source, target = subwords.ids([sentence, hypotheses[0][0]])
-            weights = attention_weights(StepwiseDecoder(model), source, target)
-            figure = plot_attention(weights, subwords.pieces(source), subwords.pieces(target))
-            run.save_figure(figure, f"attention-{number}.png")
-            print(f"    drawn in {run / f'attention-{number}.png'}")
+            figure = attention_figure(searching.decoder, subwords, sentence, hypotheses[0][0])
+            print(f"    drawn in {run.save_figure(figure, f'attention-{number}.png')}")
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+@app.command
+def export(
+    out: bundle.Out,
+    /,
+    *,
+    run: cli.FinishedRun = None,
+    format: bundle.Format = "onnx",
+    data_dir: cli.DataDir = None,
+):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run, s, subwords, model = open_finished(run)
+    load = lambda: load_data(s.data, s.direction, data_dir or s.data_dir, s.split_seed, s.form).splits["test"]["source"]
+    chosen = bundle.examples(load, EXAMPLES, most=200)
+    options = {"longest": s.longest, "beam_width": BEAM, "length_penalty": s.length_penalty}
+    searching = search(model, s)
+    contents = sentences.contents(
+        run,
+        StepwiseDecoder(model),
+        lambda source: hypotheses(searching, subwords, source)[0],
+        tf.TensorSpec((None, None), tf.int32, "source"),
+        f"ids of a sentence's subwords, with {END} behind them",
+        [np.array([ids], "int32") for ids in subwords.ids(chosen)],
+        "sentence",
+        subwords,
+        options,
+        f'source = np.array([subwords.encode({chosen[0]!r}) + [{END}]], "int32")',
+    )
+    return folder.write(run, contents)
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

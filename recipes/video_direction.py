@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 
 from toolkit import cli, plots, runs, training, verification
 from toolkit.cells import recurrent
+from toolkit.export import arrays, bundle
 
 import keras
 import numpy as np
@@ -250,6 +251,28 @@ def plot_films(films, answers, logits=None):
         label = "\n".join(f"{who}: {rows[i]}" for who, rows in lines.items())
         row[0].set_ylabel(label, rotation=0, ha="right", va="center")
     return figure
+
+
+# ---------------------------------------------------------------------------------------------------------- export
+
+
+@app.command
+def export(out: bundle.Out, /, *, run: cli.FinishedRun = None, format: bundle.Format = "onnx"):
+    """Write the network for other programs, with what they need around it, and compare it with Keras."""
+    folder = bundle.Folder(out, format)
+    run = runs.finished_run(RECIPE, run)
+    s, model = run.settings(Settings), run.model()
+    for layer in model.layers:
+        if format == "litert" and isinstance(layer, keras.layers.RNN):
+            layer.unroll = True  # LiteRT has no lists of tensors, which a loop needs
+    films, _ = make_films(64, s.frames, s.noise, [s.seed, 4])
+    taken = "film", f"{s.frames} frames, values from 0 to 1"
+    returned = "logits", ", ".join(f"{count} of the {question}" for question, count in QUESTIONS.items())
+    code = (
+        f"direction, speed, passing = np.split(logits[0], {np.cumsum([*QUESTIONS.values()])[:-1].tolist()})\n"
+        f'print("{"".join(ARROWS)}"[direction.argmax()], 1 + speed.argmax(), passing.argmax() == 1)'
+    )
+    return folder.write(run, arrays.contents(model, taken, returned, films, "film", code))
 
 
 # ---------------------------------------------------------------------------------------------------------- verify

@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "toolkit": {"toolkit", "layers", "datasets"},
     "recipes": {"toolkit", "layers", "datasets"},  # and no other recipe
     "benchmarks": {"benchmarks", "recipes", "toolkit", "layers", "datasets"},
+    "app": {"app", "recipes", "toolkit", "layers", "datasets"},
 }
 FILES = [path for room in MAY_IMPORT for path in sorted((ROOT / room).rglob("*.py"))]
 
@@ -47,6 +48,7 @@ def test_a_file_imports_only_from_floors_below(path):
         ("toolkit", "from recipes.gates import run"),
         ("layers", "from toolkit import runs"),
         ("datasets", "from layers import RNN"),
+        ("app", "from benchmarks import publish"),
         ("toolkit", "def f():\n    from benchmarks import publish"),
     ],
 )

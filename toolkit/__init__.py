@@ -32,8 +32,8 @@ def _interruptible():
 
 
 @contextlib.contextmanager
-def _quiet():
-    """Discards what TensorFlow's C++ code prints on import, which no setting suppresses. Exceptions still pass."""
+def quiet():
+    """Discards what TensorFlow's C++ code prints, which no setting suppresses. Exceptions still pass."""
     stderr = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -45,5 +45,5 @@ def _quiet():
 
 
 _open_streams()
-with _interruptible(), _quiet():
+with _interruptible(), quiet():
     import tensorflow  # noqa: F401

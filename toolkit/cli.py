@@ -116,7 +116,13 @@ Resume = Annotated[
         help="Continue the unfinished run in --run-dir, or the newest one, with its settings. The result is the same.",
     ),
 ]
-FinishedRun = Annotated[Path | None, Parameter(name="--run", help="Folder of a finished run. [default: the newest]")]
+FinishedRun = Annotated[
+    Path | None,
+    Parameter(
+        name="--run", help="Folder of a finished run. [default: the newest in runs/RECIPE, else a published one]"
+    ),
+]
+DataDir = Annotated[str | None, Parameter(help="Folder in which the run's data is looked up. [default: the run's]")]
 TextFile = Annotated[Path | None, Parameter(help="A text file with one example on each line.")]
 
 

@@ -195,15 +195,21 @@ def features(views, encoder, size, weights, folder):
     return [_cached_features(network, view, key.copy(), folder) for view in views]
 
 
+def feature_maps(network, arrays, verbose=0):
+    """Features of pictures, uint8, (pictures, size, size, 3), by a `pretrained_network`: as `features`, not cached."""
+    maps = network.predict(arrays, batch_size=BATCH, verbose=verbose)
+    return maps.reshape(len(maps), -1, maps.shape[-1]).astype("float16")
+
+
 def _cached_features(network, arrays, key, folder):
     key.update(np.ascontiguousarray(arrays))
     path = folder / f"{key.hexdigest()[:32]}.npy"
     if not path.exists():
         print(f"Computing the features of {len(arrays):,} pictures; they are cached:", flush=True)
-        maps = network().predict(arrays, batch_size=BATCH, verbose=1 if sys.stdout.isatty() else 2)
+        maps = feature_maps(network(), arrays, verbose=1 if sys.stdout.isatty() else 2)
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            np.save(file, maps.reshape(len(maps), -1, maps.shape[-1]).astype("float16"))
+            np.save(file, maps)
 
     def parse(path):
         maps = np.load(path, mmap_mode="r")

@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 RUNS = Path("runs")
+PUBLISHED = Path(__file__).resolve().parents[1] / "published"  # finished runs that come with the project
 
 
 class Stop(Exception):
@@ -45,7 +46,8 @@ def user_errors():
 class Run:
     """A folder with all that a training leaves: config.json, checkpoint, history.csv, model.keras, metrics.json, plots.
 
-    The run is finished once metrics.json exists. After that nothing but plots and reports is written into it.
+    The run is finished once metrics.json exists. After that nothing but plots and reports is written into it, and
+    nothing at all if it is in PUBLISHED.
     """
 
     def __init__(self, path):
@@ -210,12 +212,24 @@ class Run:
         with replacing(self / name) as file:
             file.write(json.dumps(content, indent=2).encode())
 
+    def report_path(self, name):
+        """The path of a plot or table that a finished run is to get; its folder is made."""
+        folder = self.path
+        if folder.resolve().parent == PUBLISHED:
+            recipe = self.config["recipe"]
+            folder = RUNS / recipe / folder.name.replace(recipe, "published", 1)
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
     def save_figure(self, figure, name):
+        """Write a figure and return its path."""
+        path = self.report_path(name)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # scripts the font lacks are drawn as boxes
-            with replacing(self / name) as file:
-                figure.savefig(file, format=Path(name).suffix[1:])
+            with replacing(path) as file:
+                figure.savefig(file, format=path.suffix[1:])
         plt.close(figure)
+        return path
 
 
 def read_file(path, parse, advice="train again"):
@@ -321,11 +335,11 @@ def _check_resumable(run, recipe, settings, data, resume):
 
 
 def finished_run(recipe, path=None):
-    """A recipe's finished run, by default its newest; with `recipe=None` and a path, that of any recipe.
+    """A recipe's finished run, by default `default_run`; with `recipe=None` and a path, that of any recipe.
 
     Raises Stop if there is none, or it is another recipe's.
     """
-    run = Run(newest(recipe, finished=True) if path is None else path)
+    run = Run(default_run(recipe) if path is None else path)
     if not run.finished:
         what = "an unfinished run: finish it with train --resume" if run.started else "no run: train one first"
         raise Stop(f"{run.path} holds {what}.")
@@ -334,14 +348,32 @@ def finished_run(recipe, path=None):
     return run
 
 
+def default_run(recipe):
+    """The path of the recipe's newest finished run or, where there is none, of its first published one by name.
+
+    Says so in the second case. Raises Stop if there is neither.
+    """
+    published = sorted(path.parent for path in PUBLISHED.glob(f"{recipe}.*/metrics.json"))
+    if not published or own_runs(recipe, finished=True):
+        return newest(recipe, finished=True)
+    path, here = published[0], Path.cwd()
+    path = path.relative_to(here) if path.is_relative_to(here) else path
+    print(f"No run of your own under {RUNS / recipe}: using {path}; --run names another.")
+    return path
+
+
 def newest(recipe, finished):
     """The path of the recipe's newest finished, or else unfinished, run under runs/. Raises Stop if there is none."""
-    runs = [Run(path.parent) for path in (RUNS / recipe).glob("*/config.json")]
-    runs = sorted((r for r in runs if r.finished == finished), key=lambda run: (run / "config.json").stat().st_mtime)
-    if not runs:
+    if not (runs := own_runs(recipe, finished)):
         state, hint = ("finished", "train one first") if finished else ("unfinished", "start without --resume")
         raise Stop(f"No {state} run under {RUNS / recipe}: {hint}, or name the folder.")
-    return runs[-1].path
+    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime).path
+
+
+def own_runs(recipe, finished):
+    """The recipe's finished, or else unfinished, runs under runs/, a list."""
+    runs = [Run(path.parent) for path in (RUNS / recipe).glob("*/config.json")]
+    return [run for run in runs if run.finished == finished]
 
 
 def versions():

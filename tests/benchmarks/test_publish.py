@@ -12,10 +12,10 @@ from toolkit.runs import Stop
 
 import pytest
 
-from benchmarks import publish, record, script
+from benchmarks import publish, record, rows, script
 
-ROWS = sorted(path.stem for path in publish.ROWS.glob("*.toml"))
-ROW = publish.Row(recipe="tens", variant="daily", seeds=2, settings={"units": 3})
+ROWS = sorted(path.stem for path in rows.FOLDER.glob("*.toml"))
+ROW = rows.Row(recipe="tens", variant="daily", seeds=2, settings={"units": 3})
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -139,13 +139,13 @@ def test_a_grid_trains_every_combination_and_lists_it(tens):
 
 def test_a_recipe_that_has_seeds_of_its_own_is_run_once(tens):
     tens.Settings = dataclasses.make_dataclass("Seeds", [("seeds", int, 1)], bases=(Settings,), kw_only=True)
-    settings = publish.settings_of(ROW, tens)
-    assert [(run.path, s.seeds) for run, s in publish.planned(ROW, settings)] == [(Path("runs/tens/daily"), 2)]
+    settings = rows.settings_of(ROW, tens)
+    assert [(run.path, s.seeds) for run, s in rows.planned(ROW, settings)] == [(Path("runs/tens/daily"), 2)]
 
 
 def test_the_command_written_down_makes_the_file_again(tens, tmp_path, monkeypatch):
     (tmp_path / "tens.daily.toml").write_text('recipe = "tens"\nvariant = "daily"\nseeds = 2\n[settings]\nunits = 3')
-    monkeypatch.setattr(publish, "ROWS", tmp_path)
+    monkeypatch.setattr(rows, "FOLDER", tmp_path)
     assert run_script(monkeypatch, "tens.daily", "--seeds", 3, "--output", "results") == 0
     content = json.loads(Path("results/tens.daily.json").read_text())
     assert content["command"] == "python benchmarks/publish.py tens.daily --seeds 3"
@@ -171,9 +171,9 @@ def test_rows_are_listed(monkeypatch, capsys):
 @pytest.mark.parametrize("name", ROWS)
 def test_a_recipe_trains_with_the_file_of_its_row(name):
     """As `python recipes/NAME.py train --config benchmarks/published/ROW.toml`."""
-    row = publish.Row.read(name)
+    row = rows.Row.read(name)
     chapter = importlib.import_module(f"recipes.{row.recipe}")
-    chapter.app.config = cli._settings_file(publish.ROWS / f"{name}.toml")
+    chapter.app.config = cli._settings_file(rows.FOLDER / f"{name}.toml")
     try:
         _, bound, _ = chapter.app.parse_args(
             ["train" if hasattr(chapter, "train") else "run"], exit_on_error=False, print_error=False
@@ -185,7 +185,7 @@ def test_a_recipe_trains_with_the_file_of_its_row(name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_agrees_with_its_result(name):
-    row, result = publish.Row.read(name), json.loads((record.RESULTS / f"{name}.json").read_text())
+    row, result = rows.Row.read(name), json.loads((record.RESULTS / f"{name}.json").read_text())
     assert (result["recipe"], result["variant"], name) == (row.recipe, row.variant, row.name)
     assert result["command"] == f"python benchmarks/publish.py {name}"
     assert result["seeds"] == list(range(row.seeds))

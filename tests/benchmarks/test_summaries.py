@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from benchmarks import publish, summaries
+from benchmarks import publish, rows, summaries
 from datasets import reviews
 
 FEW = {"train": 40, "validation": 10, "test": 10}  # examples of built-in data
@@ -25,7 +25,7 @@ def published(tmp_path, monkeypatch):
     tf.config.run_functions_eagerly(True)  # tracing graphs takes longer than these trainings
 
     def publish_row(recipe, settings, seeds=2, **more):
-        row = publish.Row(recipe=recipe, variant="tiny", seeds=seeds, settings=settings, **more)
+        row = rows.Row(recipe=recipe, variant="tiny", seeds=seeds, settings=settings, **more)
         return json.loads(publish.publish(row, "a command", ".").read_text())
 
     yield publish_row
@@ -92,7 +92,7 @@ def test_writers_of_sentences_have_the_scores_of_an_ensemble(name, tmp_path, mon
     recipe = importlib.import_module(f"recipes.{name}")
     monkeypatch.setattr(importlib.import_module(f"datasets.{DATA[name]}"), "SIZES", FEW)
     monkeypatch.setattr(recipe, "ensemble_scores", lambda runs, data: {"score": len(runs) + len(data.splits["test"])})
-    row = publish.Row(recipe=name, variant="tiny", seeds=2, settings={})
+    row = rows.Row(recipe=name, variant="tiny", seeds=2, settings={})
     runs = [finished(tmp_path / str(seed), {"minutes": 1.0, "score": 0.5}) for seed in (0, 1)]
     assert summaries.of(row, recipe, recipe.Settings(), runs)["once"] == {"score_seeds_together": 2 + FEW["test"]}
     assert summaries.of(row, recipe, recipe.Settings(), runs[:1])["once"] == {}
@@ -108,7 +108,7 @@ def test_translation_grid_has_bleu_by_length(tmp_path, monkeypatch):
         table.to_csv(run / "translations-test.tsv", sep="\t", index=False)
         runs.append(run)
     grid = {"cell": ["gru", "lstm"], "attention": ["none"]}
-    row = publish.Row(recipe="translation", variant="grid", seeds=1, settings={}, grid=grid)
+    row = rows.Row(recipe="translation", variant="grid", seeds=1, settings={}, grid=grid)
     recipe = importlib.import_module("recipes.translation")
     summary = summaries.of(row, recipe, recipe.Settings(), runs)
     assert [(record["cell"], record["attention"]) for record in summary["table"]] == [("gru", "none"), ("lstm", "none")]

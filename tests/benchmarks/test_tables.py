@@ -1,5 +1,6 @@
 """The tables of published results."""
 
+import json
 import re
 
 from toolkit.runs import Stop
@@ -21,7 +22,9 @@ def test_a_document_shows_the_results_as_they_are(path):
 
 @pytest.mark.parametrize("table", tables.TABLES)
 def test_a_table_is_where_readers_look_for_it(table):
-    path = record.ROOT / ("README.md" if table == "headlines" else "docs/results.md")
+    elsewhere = {"headlines": "README.md", "exports": "docs/export.md", "server": "docs/export.md"}
+    elsewhere["panels"] = "docs/stock_prices.md"
+    path = record.ROOT / elsewhere.get(table, "docs/results.md")
     assert BEGIN.format(table) in path.read_text(encoding="utf-8")
 
 
@@ -46,6 +49,34 @@ def test_a_matrix_shows_means_over_the_seeds(tmp_path, monkeypatch):
     assert "lengths" not in tables.results(tmp_path)
 
 
+def test_a_panel_shows_ratios_with_their_intervals_and_how_many_are_won(tmp_path):
+    metrics = {"mse_ratio_har": 0.9, "mse_ratio_har_won": 2, "qlike_ratio_har": 1.1, "qlike_ratio_har_won": 0}
+    interval = {"mse_ratio_har": (0.8, 0.95)}
+    for variant in ("many", "many-left-out"):
+        record.write("stock_prices", variant, "", [(0, 1.0, metrics)], folder=tmp_path, intervals=interval)
+    assert tables.panels(tmp_path).splitlines()[2] == (
+        "| har | 0.900 [0.800, 0.950], 2 | 0.900 [0.800, 0.950], 2 | 1.100, 0 | 1.100, 0 |"
+    )
+    assert "stock_prices" not in tables.results(tmp_path)
+
+
+def test_an_export_is_shown_with_its_difference_and_its_time(tmp_path):
+    works = {"format": "onnx", "difference": 2e-7, "thing": "text", "seconds": 0.001, "keras_seconds": 0.004}
+    cells = [works, {"format": "saved-model", "refused": "no such operation"}, works, works]
+    (tmp_path / "exports.json").write_text(json.dumps({"reviews": {"run": "quick", "formats": cells}}))
+    assert tables.exports(tmp_path).splitlines() == [
+        "| recipe | run | in Keras | ONNX | SavedModel | LiteRT | OpenVINO |",
+        "|---|---|---|---|---|---|---|",
+        "| [reviews](reviews.md) | quick | 4 ms for one text | 2e-07, ×0.25 | no | 2e-07, ×0.25 | 2e-07, ×0.25 |",
+    ]
+
+
+def test_the_times_of_a_server_are_shown(tmp_path):
+    times = {"server": {"requests": 200, "p50": 1.26, "p95": 3.0}}
+    (tmp_path / "exports.json").write_text(json.dumps({"imdb_sentiment": times}))
+    assert tables.server(tmp_path).splitlines()[2] == "| 200 | 1.3 ms | 3.0 ms |"
+
+
 def test_a_headline_stands_beside_the_published_figure(tmp_path, monkeypatch):
     record.write("prices", "daily", "", RUNS, PUBLISHED, tmp_path, {"naive": 0.5})
     line = tables.Headline("forecasts prices", "prices.daily", "error", "rmse", ".1f", published="Naive")
@@ -60,7 +91,7 @@ def test_a_headline_stands_beside_the_published_figure(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("line", tables.HEADLINES, ids=lambda line: line.result)
 def test_a_headline_names_a_figure_to_compare_with_where_there_is_one(line):
-    result = tables.read(line.result)
+    result = record.read(line.result)
     published = {p["name"] for p in result["published"] if p["metric"] == line.metric}
     assert line.published in published or (not published and line.published is None)
 

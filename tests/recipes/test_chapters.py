@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted(path for path in (ROOT / "recipes").glob("*.py") if path.name != "__init__.py")
 COMPLETE = {"imdb_sentiment", "image_captioning", "next_character", "star_rating", "stock_prices", "translation"}
-ORDER = ["settings", "data", "network", "train", "evaluate", "predict", "verify"]
+ORDER = ["settings", "data", "network", "train", "evaluate", "predict", "export", "verify"]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

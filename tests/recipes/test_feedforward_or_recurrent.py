@@ -47,6 +47,6 @@ def test_an_unknown_cell_is_an_error_of_one_line(run_recipe, capsys):
     assert not Path("runs").exists()
 
 
-def test_verify_passes(run_recipe, capsys):
+def test_verify_passes(run_recipe, verify_quickly, capsys):
     assert run_recipe(recipe, "verify", "--cell", "simple", "--units", 5) == 0
     assert "FAIL" not in capsys.readouterr().out

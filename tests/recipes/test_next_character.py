@@ -66,12 +66,14 @@ def test_the_example_has_the_gates_of_its_cell_and_no_text_to_sample(run_recipe,
     monkeypatch.setattr(next_character, "learn_word", lambda cell: learn_word(cell, repetitions=2))
     assert run_recipe(next_character, "example", "--cell", "gru") == 0
     assert capsys.readouterr().out.count("    z ") == 3
+    monkeypatch.setattr("toolkit.runs.PUBLISHED", Path("nowhere"))
     assert run_recipe(next_character, "sample") == 2
     assert "No finished run" in capsys.readouterr().err
 
 
-def test_a_resumed_training_ends_with_the_same_bits(run_recipe, short, monkeypatch):
-    options = [*SMALL, "--epochs", 2, "--dropout", 0.2]
+def test_a_resumed_training_ends_with_the_same_bits(run_recipe, eagerly, monkeypatch):
+    monkeypatch.setattr(characters, "SIZE", 4000)
+    options = ["--units", 8, "--batch-size", 32, "--window", 5, "--epochs", 2, "--dropout", 0.2]
     assert run_recipe(next_character, "--run-dir", "whole", *options) == 0
     on_epoch_end = training.Checkpoint.on_epoch_end
 
@@ -130,7 +132,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, a
     assert not Path("runs").exists()
 
 
-def test_verify_passes(run_recipe, capsys):
+def test_verify_passes(run_recipe, verify_quickly, capsys):
     assert run_recipe(next_character, "verify", "--units", 6) == 0
     assert "FAIL" not in capsys.readouterr().out
 

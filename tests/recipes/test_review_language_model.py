@@ -104,6 +104,6 @@ def test_a_classifier_cannot_start_from_nothing(run_recipe, capsys):
     assert not Path("runs").exists()
 
 
-def test_verify_passes(run_recipe, capsys):
+def test_verify_passes(run_recipe, verify_quickly, capsys):
     assert run_recipe(review_language_model, "verify", "--units", 5, "--embedding", 4, "--words", 9) == 0
     assert "FAIL" not in capsys.readouterr().out

@@ -108,6 +108,6 @@ def test_without_delays_only_reviews_are_compared(run_recipe, monkeypatch, capsy
     assert "recalls" not in capsys.readouterr().out
 
 
-def test_verify_passes(run_recipe, capsys):
+def test_verify_passes(run_recipe, verify_quickly, capsys):
     assert run_recipe(sequence_length, "verify", "--cell", "gru", "--parameters", 200, "--words", 9) == 0
     assert "FAIL" not in capsys.readouterr().out

@@ -81,7 +81,7 @@ def test_half_stars_without_labels(run_recipe, eagerly, capsys):
     assert "The data is not what mine was trained on" in capsys.readouterr().err
 
 
-def test_verify_passes(run_recipe, capsys):
+def test_verify_passes(run_recipe, verify_quickly, capsys):
     assert run_recipe(star_rating, "verify", "--cell", "gru", "--units", 5, "--embedding", 4, "--words", 9) == 0
     assert "FAIL" not in capsys.readouterr().out
 

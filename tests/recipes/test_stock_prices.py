@@ -151,7 +151,7 @@ def test_a_resumed_training_ends_with_the_same_bits(run_recipe, monkeypatch):
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
-def test_verify_passes(run_recipe, cell, capsys):
+def test_verify_passes(run_recipe, verify_quickly, cell, capsys):
     assert run_recipe(stock_prices, "verify", "--cell", cell, "--units", 5, "--window", 12) == 0
     assert capsys.readouterr().out.count("pass") == 7
 
@@ -171,7 +171,8 @@ def test_verify_passes(run_recipe, cell, capsys):
         (["train", "--resume"], "No unfinished run under runs/stock_prices"),
     ],
 )
-def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, arguments, message):
+def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, monkeypatch, arguments, message):
+    monkeypatch.setattr("toolkit.runs.PUBLISHED", Path("nowhere"))
     Path("prices.csv").write_text("Date,Close\n2020-01-02,1\n2020-01-01,2\n2020-01-03,3\n")
     assert run_recipe(stock_prices, *arguments) == 2
     error = capsys.readouterr().err
@@ -248,3 +249,110 @@ def test_a_real_file_of_many_tickers(run_recipe, capsys):
     assert run_recipe(stock_prices, *arguments, "--target", "volatility", "--run-dir", "apple", *SMALL) == 0
     assert run_recipe(stock_prices, "predict", "--run", "apple", "--horizon", 3) == 0
     assert "2022-01-31" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------------------- many series
+
+
+def three_series(path):
+    """The index's days from 2014 on, and two other series of the same days."""
+    frame = prices.read(start="2014-01-01")
+    tables = []
+    for name, power in {"INDEX": 1.0, "WILD": 2.0, "CALM": 0.5}.items():
+        table = frame[["High", "Low", "Close"]] ** power
+        noise = np.random.default_rng(len(tables)).uniform(0, 0.002 * power, len(frame))
+        tables.append(table.assign(High=table["High"] * np.exp(noise), Volume=frame["Volume"], Ticker=name))
+    pd.concat(tables).to_csv(path, date_format="%Y-%m-%d")
+    return path
+
+
+def test_one_network_for_many_series(run_recipe, eagerly, capsys):
+    three_series("many.csv")
+    many = ["--target", "volatility", "--data", "many.csv", "--ticker", "all", *SMALL]
+    assert run_recipe(stock_prices, *many, "--run-dir", "mine") == 0
+    report = capsys.readouterr().out
+    assert "won of 3 series" in report and "mse_ratio_har_pooled" in report and "On the validation split" in report
+    metrics = Run("mine").metrics()
+    assert 0 <= metrics["qlike_ratio_linear_won"] <= 3
+    assert metrics["mse_ratio_har_low"] < metrics["mse_ratio_har"] < metrics["mse_ratio_har_high"]
+    ratios = pd.read_csv("mine/series.csv", index_col="series")
+    assert [*ratios.index] == ["CALM", "INDEX", "WILD"]
+    assert np.exp(np.log(ratios["mse_ratio_garch"]).mean()) == pytest.approx(metrics["mse_ratio_garch"])
+    assert {"ratios.png", "best.png", "worst.png"} <= {path.name for path in Path("mine").iterdir()}
+
+    assert run_recipe(stock_prices, "predict", "--run", "mine", "--ticker", "WILD", "--horizon", 3, "--paths", 50) == 0
+    assert "2019-01-03" in capsys.readouterr().out and Path("mine/future-WILD-2018-12-31.png").exists()
+    assert run_recipe(stock_prices, "predict", "--run", "mine") == 2
+    assert "--ticker must be one of CALM, INDEX, WILD" in capsys.readouterr().err
+    assert run_recipe(stock_prices, "evaluate", "--run", "mine", "--ticker", "NONE") == 2
+    assert "--ticker must be one of CALM, INDEX, WILD. Received: 'NONE'" in capsys.readouterr().err
+
+    alone = write_csv(Path("never-seen.csv"), prices.read(start="2013-01-01")[["High", "Low", "Close"]])
+    assert run_recipe(stock_prices, "evaluate", "--run", "mine", "--data", alone) == 0
+    assert "mse_ratio_har " in capsys.readouterr().out and Path("mine/never-seen-forecasts.png").exists()
+    assert run_recipe(stock_prices, "predict", "--run", "mine", "--data", alone, "--horizon", 2, "--paths", 50) == 0
+    assert "2019-01-02" in capsys.readouterr().out
+
+    assert run_recipe(stock_prices, "--data", alone, "--start-from", "mine", "--epochs", 1, "--run-dir", "further") == 0
+    assert "of the network started from" in capsys.readouterr().out
+    assert Run("further").settings(stock_prices.Settings).units == 3
+    assert run_recipe(stock_prices, "predict", "--run", "further", "--horizon", 2, "--paths", 50) == 0
+
+
+def test_a_network_for_many_series_sees_differences_from_their_level_alone(tmp_path):
+    """Ranges twice as wide on all days, at a level that is as much higher, give the same forecast above the level."""
+    model = stock_prices.build_panel_model(0.3, units=3)
+    window = np.random.default_rng(0).normal(size=(4, 10, 6)).astype("float32")
+    wider = window + np.float32([math.log(2), 0, math.log(2), 0, 0, 0])
+    wider[..., 1] *= 2  # returns
+    np.testing.assert_allclose(model(wider), np.asarray(model(window)) + math.log(2), atol=1e-5)
+
+
+def test_prices_of_many_series(run_recipe, eagerly, capsys):
+    three_series("many.csv")
+    arguments = ["--data", "many.csv", "--ticker", "all", "--leave-out", 0.3, "--run-dir", "mine", *SMALL]
+    assert run_recipe(stock_prices, *arguments) == 0
+    report = capsys.readouterr().out
+    assert "1 take no part in training" in report and "rmse_ratio_naive" in report
+
+
+def test_the_least_qlike_loss_is_that_of_the_mean_variance():
+    """Of constant forecasts the best one is half the log of the mean of exp(2 y), up to the range's constant."""
+    y = np.random.default_rng(0).normal(size=(500, 1, 1)).astype("float32")
+    loss, last_step = stock_prices.qlike()
+    candidates = np.linspace(0, 2, 201)
+    means = [float(np.mean(loss(y, np.full_like(y, value)))) for value in candidates]
+    assert candidates[np.argmin(means)] == pytest.approx(np.log(np.exp(2 * y).mean()) / 2, abs=0.01)
+    assert float(np.mean(last_step(y, y))) == 0
+
+
+def test_a_network_trained_for_qlike_is_corrected_by_its_mean_error_on_the_validation_split():
+    data = prices.load(start="2014-01-01", target="volatility", window=10)
+    model = stock_prices.build_model(data.mean, data.variance, "simple", units=2)
+    days = data.dates["validation"]
+    forecast = stock_prices.volatility_forecasts(model, data, "qlike")["network"]
+    assert (data.features["log_range"][days] - forecast[days]).mean() == pytest.approx(0, abs=1e-6)
+    plain = stock_prices.volatility_forecasts(model, data)["network"]
+    assert np.ptp(forecast - plain) == pytest.approx(0, abs=1e-6) and (forecast != plain).all()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--leave-out", "0.5"], "--leave-out is a share of many series: pass --ticker all too. Received: 0.5"),
+        (
+            ["--start-from", "single"],
+            "--start-from needs a run on many series, of train --ticker all. Received: single",
+        ),
+        (["--start-from", "nowhere"], "nowhere holds no run"),
+        (["--loss", "qlike"], "--loss qlike is an error of the variance: pass --target volatility too."),
+        (["--data", "empty", "--ticker", "all"], "empty: a folder of price files is needed"),
+        (["predict", "--run", "single", "--ticker", "all"], "--ticker all needs a run on many series"),
+    ],
+)
+def test_wrong_input_for_many_series_is_one_line(run_recipe, capsys, arguments, message):
+    Path("empty").mkdir()
+    runs.open_run(stock_prices.RECIPE, stock_prices.Settings(), "data", "single").finish({})
+    assert run_recipe(stock_prices, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

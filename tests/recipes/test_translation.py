@@ -225,17 +225,17 @@ def test_sums_are_learned_scored_and_resumed_by_another_process_with_the_same_bi
     assert "The data is not what killed was trained on" in capsys.readouterr().err
 
 
-def test_verify_passes(run_recipe, eagerly, capsys):
+def test_verify_passes(run_recipe, verify_quickly, capsys):
     assert run_recipe(translation, "verify", "--attention", "none", "--units", 6, "--embedding", 5) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
-def test_verify_passes_with_attention(run_recipe, eagerly, capsys):
+def test_verify_passes_with_attention(run_recipe, verify_quickly, capsys):
     assert run_recipe(translation, "verify", "--units", 6, "--embedding", 5) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
-def test_verify_finds_a_wrong_cell(run_recipe, eagerly, capsys, monkeypatch):
+def test_verify_finds_a_wrong_cell(run_recipe, verify_quickly, capsys, monkeypatch):
     right = cells.CELLS["gru"].step
     wrong = lambda self, wx, uh, states: [1.01 * s for s in right(self, wx, uh, states)]
     monkeypatch.setattr(cells.CELLS["gru"], "step", wrong)

@@ -101,6 +101,6 @@ def test_the_loss_and_the_accuracies_by_hand():
 
 
 @pytest.mark.parametrize("network", ["conv-lstm", "cnn-lstm"])
-def test_verify_passes(run_recipe, capsys, network):
+def test_verify_passes(run_recipe, verify_quickly, capsys, network):
     assert run_recipe(recipe, "verify", "--network", network) == 0
     assert "FAIL" not in capsys.readouterr().out

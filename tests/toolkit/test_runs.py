@@ -94,6 +94,27 @@ def test_the_newest_run_is_the_default(here):
     assert runs.finished_run("prices").path == Path("runs/prices/old")
 
 
+def test_without_a_run_of_ones_own_the_first_published_one_is_the_default(here, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "PUBLISHED", here / "published")
+    for recipe, name in [("prices", "prices.b"), ("prices", "prices.a"), ("prices_of_gold", "prices_of_gold.a")]:
+        runs.open_run(recipe, Settings(), "data", f"published/{name}").finish({})
+    assert runs.finished_run("prices").path == Path("published/prices.a")
+    said = "No run of your own under runs/prices: using published/prices.a; --run names another.\n"
+    assert capsys.readouterr().out == said
+    runs.open_run("prices", Settings(), "data").finish({})
+    assert runs.finished_run("prices").path.parent == Path("runs/prices")
+    assert capsys.readouterr().out == ""
+
+
+def test_figures_of_a_published_run_are_drawn_under_runs(here, monkeypatch):
+    monkeypatch.setattr(runs, "PUBLISHED", here / "published")
+    for folder, drawn in [("published/prices.a", "runs/prices/published.a"), ("mine/prices.a", "mine/prices.a")]:
+        run = runs.open_run("prices", Settings(), "data", folder)
+        assert run.save_figure(plt.figure(), "plot.png") == Path(drawn, "plot.png")
+        assert Path(drawn, "plot.png").is_file()
+    assert [path.name for path in Path("published/prices.a").iterdir()] == ["config.json"]
+
+
 def test_only_a_finished_run_of_this_recipe_is_opened(here):
     runs.open_run("prices", Settings(), "data", "started")
     runs.open_run("poems", Settings(), "data", "poems").finish({})

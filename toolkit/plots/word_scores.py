@@ -36,19 +36,31 @@ def show(run, number, words, scores, verdict, ids):
         ids: (words that were read,), those of the last words.
     """
     print(f"{number}: {verdict}")
-    if len(words) > len(ids):
-        print(f"   the network read the last {len(ids)} of {len(words):,} words")
-    known = np.count_nonzero(ids != UNKNOWN)
-    if known < len(ids) / 2:
-        print(f"   the network knows only {known} of {len(ids)} words: do not trust it here")
+    for warning in warnings(words, ids):
+        print(f"   {warning}")
     text = Text(" ".join(words))
     ends = np.cumsum([len(word) + 1 for word in words])
     for start, end, score in zip([0, *ends], ends, scores):
-        red, green, blue = (int(255 * min(1, x)) for x in (1 - score, 1 + score, 1 - abs(score)))
-        text.stylize(f"black on rgb({red},{green},{blue})", start, end - 1)
+        text.stylize(f"black on {color(score)}", start, end - 1)
     Console(force_terminal=True, color_system="truecolor", soft_wrap=True).print(text)
-    run.save_figure(plot(words, scores, verdict), f"review-{number}.png")
-    print(f"   drawn in {run / f'review-{number}.png'}")
+    path = run.save_figure(plot(words, scores, verdict), f"review-{number}.png")
+    print(f"   drawn in {path}")
+
+
+def warnings(words, ids):
+    """What to know before a verdict is trusted, a list of lines; arguments as in `show`."""
+    lines = []
+    if len(words) > len(ids):
+        lines.append(f"the network read the last {len(ids)} of {len(words):,} words")
+    known = np.count_nonzero(ids != UNKNOWN)
+    if known < len(ids) / 2:
+        lines.append(f"the network knows only {known} of {len(ids)} words: do not trust it here")
+    return lines
+
+
+def color(score):
+    """From red for a score of -1 over white to green for +1, as rgb(red,green,blue)."""
+    return "rgb({},{},{})".format(*(int(255 * min(1, x)) for x in (1 - score, 1 + score, 1 - abs(score))))
 
 
 def plot(words, scores, title):

@@ -3,19 +3,12 @@
 import collections
 
 from toolkit.runs import Stop, replacing
+from toolkit.text.word_ids import UNKNOWN, numbered, split_words, word_ids
 
 import numpy as np
-import regex
 import tensorflow as tf
 
-UNKNOWN = 1  # 0 is padding
 FILE = "vocabulary.txt"  # in a run's folder, a word on each line
-
-
-def split_words(text):
-    """The words of a text in lower case. Punctuation marks are words of their own; isn't and it's stay whole."""
-    text = regex.sub(r"<br */?>|\p{Cc}|\pZ", " ", text.lower())
-    return regex.sub(r"([^\pL\pM\pN_\s'])", r" \1 ", text).split()
 
 
 class Vocabulary:
@@ -23,11 +16,12 @@ class Vocabulary:
 
     Attributes:
         words: a list of words, the most frequent first.
+        numbers: a dict from each word to its id.
     """
 
     def __init__(self, words):
         self.words = list(words)
-        self._ids = {word: number for number, word in enumerate(self.words, UNKNOWN + 1)}
+        self.numbers = numbered(self.words)
 
     @classmethod
     def learn(cls, texts, size):
@@ -52,8 +46,7 @@ class Vocabulary:
 
     def ids(self, text, last):
         """The ids of a text's last words, int32, (at most `last`,); of a text without words UNKNOWN alone."""
-        ids = [self._ids.get(word, UNKNOWN) for word in split_words(text)[-last:]]
-        return np.array(ids or [UNKNOWN], "int32")
+        return word_ids(text, self.numbers, last)
 
 
 def pair_ids(ids, count):

@@ -1,0 +1,1 @@
+"""Trained networks for other runtimes, with all that they need there."""
