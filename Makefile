@@ -1,5 +1,5 @@
 # make stocks          train the stock price recipe on the built-in prices of the S&P 500, and report (about two minutes)
-# make demo            judge a review, caption a photograph, forecast and write with networks that come along (a minute)
+# make demo            translate, judge, caption, forecast and write with networks that come along (a minute)
 # make app             serve a page to try trained networks in the browser, until Ctrl-C
 # make test            run every test on TensorFlow
 # make test-backends   run the tests on JAX and on PyTorch
@@ -54,6 +54,8 @@ stocks: install
 
 # The networks in published/ at work; each command can be repeated with other inputs.
 demo: install
+	$(BIN)/python recipes/translation.py predict --run published/translation.de-en.attention \
+	  "Zwei Kinder spielen mit einem kleinen Hund am Strand."
 	$(BIN)/python recipes/imdb_sentiment.py predict --run published/imdb_sentiment.quick \
 	  "The first half is slow and far too long. Then the film finds its feet: the cast is wonderful, and I loved the end."
 	$(BIN)/python recipes/image_captioning.py predict --run published/image_captioning.same-vector \
