@@ -30,9 +30,9 @@ def continue_prices(models, path, series, horizon, label):
         raise runs.Stop(f"{Path(path).name} is an archive or a workbook: save the table as CSV, or unpack it.")
     if "," in path:  # which would stand between two files
         raise runs.Stop(f"{Path(path).name} has a comma in its name: rename it.")
-    stock_prices, s, model, residuals = models[label]
-    s = stock_prices.settings_for(s, path, None, stock_prices.FileFlags(ticker=series.strip() or None))
-    frame, features = _read(stock_prices, s)
+    stock_prices, trained, model, residuals = models[label]
+    s = stock_prices.settings_for(trained, path, None, stock_prices.FileFlags(ticker=series.strip() or None))
+    frame, features = _read(stock_prices, s, trained.in_panel)
     rng, horizon = np.random.default_rng(s.seed), int(horizon)
     days = stock_prices.simulate(model, features, s.window, residuals, horizon, FUTURES, rng)
     quantiles = stock_prices.future_quantiles(days, frame, features)
@@ -45,10 +45,10 @@ def continue_prices(models, path, series, horizon, label):
     return understood + parts.picture(figure, description) + table
 
 
-def _read(stock_prices, s):
+def _read(stock_prices, s, in_panel):
     """The prices and features of a visitor's file, which messages call by its name alone."""
     try:
-        return stock_prices.read_features(s)
+        return stock_prices.read_features(s, in_panel)
     except runs.Stop as error:
         raise runs.Stop(_without_folder(str(error), s.data)) from error
 

@@ -175,6 +175,7 @@ def _without_flat_days(flat):
 def _check_changes(frame, columns, first_days):
     """Raises ValueError if values are constant over a split: nothing to learn, or no error of the naive forecast."""
     first, second = first_days["validation"], first_days["test"]
+    columns = columns.drop(columns="volume", errors="ignore")  # which many files do not have
     levels = columns.drop(columns="return").assign(Close=frame["Close"])
     for split, table in (
         ("training", columns.iloc[:first]),

@@ -152,10 +152,10 @@ def load_data(
     return loaded
 
 
-def load_data_of(s):
-    """The data that settings name."""
+def load_data_of(s, in_panel=None):
+    """The data that settings name; `in_panel` as in `load_data`, by default that of the settings."""
     file = s.data, s.data_dir, s.target, s.window, s.column, s.ticker, s.start, s.end, s.form
-    return load_data(*file, s.in_panel, s.leave_out)
+    return load_data(*file, s.in_panel if in_panel is None else in_panel, s.leave_out)
 
 
 # --------------------------------------------------------------------------------------------------------- network
@@ -515,7 +515,7 @@ def evaluate(
     s = run.settings(Settings)
     if data:
         other = settings_for(s, data, data_dir, file)
-        loaded, name = load_data_of(replace(other, leave_out=0.0)), series_name(other)
+        loaded, name = load_data_of(replace(other, leave_out=0.0), s.in_panel), series_name(other)
     else:
         loaded, name = load_data_of(replace(s, data_dir=data_dir or s.data_dir)), file.ticker
         run.check_data(loaded.checksum())
@@ -620,10 +620,10 @@ def plot_future(quantiles, frame, features):
     return figures.fan(quantiles, known)
 
 
-def read_features(s):
-    """The prices that settings name, and their features, which must fill a window."""
+def read_features(s, in_panel):
+    """The prices that settings name, and their features, which must fill a window; `in_panel` as in `load_data`."""
     with runs.user_errors():
-        if s.in_panel:
+        if in_panel:
             ticker = None if s.ticker == price_panels.ALL else s.ticker
             frame, features = price_panels.read(s.data, s.data_dir, s.target, s.column, ticker, s.start, s.end, s.form)
         else:
@@ -675,9 +675,9 @@ def predict(
 ):
     """Forecast the days after the last known one."""
     run = runs.finished_run(RECIPE, run)
-    s = run.settings(Settings)
-    s = settings_for(s, data, data_dir, file)
-    frame, features = read_features(s)
+    trained = run.settings(Settings)
+    s = settings_for(trained, data, data_dir, file)
+    frame, features = read_features(s, trained.in_panel)
     if not (data or file.ticker or file.column):
         check_own_data(run, s, features)
     rng = np.random.default_rng(seed)

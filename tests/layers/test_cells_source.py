@@ -17,7 +17,7 @@ CELLS = sorted(FOLDER.glob("*_cell.py"))
 STANDARD = sys.stdlib_module_names | {"keras"}
 ALLOWED = {"__init__.py": {"layers"}, "__main__.py": STANDARD | {"layers", "cyclopts"}}
 ALLOWED |= {"convert.py": STANDARD | {"layers"}, "torch_weights.py": STANDARD | {"numpy"}}
-ALLOWED |= {"recurrent_tensorflow.py": {"keras", "os", "pathlib", "tensorflow"}}
+ALLOWED |= {"recurrent_tensorflow.py": {"keras", "os", "pathlib", "tensorflow", "weakref"}}
 ALLOWED |= {path.name: {"keras", "layers"} for path in CELLS}
 FROM_LAYERS = {"layers.cell.Cell", "layers.cell.GatedCell", "layers.cell.MemoryCell"}
 

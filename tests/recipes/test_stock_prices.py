@@ -215,7 +215,7 @@ def test_another_file_is_read_in_its_own_way(monkeypatch, run_recipe):
     runs.open_run(stock_prices.RECIPE, settings, "other", "mine").finish({})
     seen = []
 
-    def read_features(s):
+    def read_features(s, in_panel):
         seen.append(s)
         raise runs.Stop("seen")
 
