@@ -2,7 +2,6 @@
 
 import functools
 import io
-from pathlib import Path
 
 from toolkit import decoding, pictures, runs
 
@@ -20,11 +19,7 @@ SCENES = 3  # generated pictures among the examples
 
 def _open(image_captioning, path):
     _, s, subwords, model = image_captioning.open_finished(path)
-    network = None
-    if s.encoder != image_captioning.CNN:
-        with runs.user_errors():
-            weights = s.weights if s.weights == "imagenet" else Path(s.weights)
-            network = pictures.pretrained_network(s.encoder, s.size, weights)
+    network = image_captioning.pretrained_network(s)
     search = functools.cache(lambda views: image_captioning.caption_search([model], views, longest=s.longest))
     return image_captioning, s, subwords, model, network, search
 

@@ -162,6 +162,14 @@ def picture_inputs(source, names, augment=None, encoder=CNN, weights="imagenet",
         return tf.stack(views), [*arrays]
 
 
+def pretrained_network(s):
+    """The pretrained network that the settings name, from pictures to feature maps; None where there is none."""
+    if s.encoder == CNN:
+        return None
+    with runs.user_errors():
+        return pictures.pretrained_network(s.encoder, s.size, s.weights)
+
+
 def load_examples(s, data, split, augment=None):
     """A split as the settings `s` ask for it; `augment` as in `picture_inputs`."""
     table = data.splits[split]
@@ -541,11 +549,8 @@ def raw_pictures(s, data_dir=None):
 
 def feature_network(s):
     """The pretrained network from pictures to features, (batch, positions, channels); None where there is none."""
-    if s.encoder == CNN:
+    if (maps := pretrained_network(s)) is None:
         return None
-    with runs.user_errors():
-        weights = s.weights if s.weights == "imagenet" else Path(s.weights)
-        maps = pictures.pretrained_network(s.encoder, s.size, weights)
     maps = sentences.portable(maps)
     return keras.Model(maps.input, keras.layers.Reshape((-1, maps.output.shape[-1]))(maps.output))
 

@@ -18,7 +18,7 @@ tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 def forget_gradients():
     """TensorFlow never forgets the function behind a `tf.custom_gradient` in a graph, nor with it the whole graph.
 
-    Each layers.RNN that is traced has one, and they would add up to gigabytes in a process.
+    Keras's optimizers have one in every training step that is traced: in a process they would add up to gigabytes.
     """
     yield
     registry = ops.gradient_registry._registry

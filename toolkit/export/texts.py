@@ -7,7 +7,7 @@ from toolkit import batches
 from toolkit.export.bundle import Contents
 from toolkit.export.formats import Network
 from toolkit.text import word_ids
-from toolkit.text.words import FILE, columns
+from toolkit.text.words import FILE, columns, hashed_pairs
 
 import keras
 import tensorflow as tf
@@ -99,6 +99,5 @@ class WordIds(tf.Module):
         ids = self.table.lookup(split[:, -self.last :]).to_tensor(batches.PADDING)
         if not self.bigrams:
             return [tf.cast(ids, tf.int32)]
-        pairs = ids * 2**32 + tf.pad(ids[:, :-1], [[0, 0], [1, 0]])
-        buckets = tf.strings.to_hash_bucket_fast(tf.strings.as_string(pairs), self.bigrams) + 1
-        return [tf.cast(x, tf.int32) for x in (ids, tf.where(ids == batches.PADDING, ids, buckets))]
+        pairs = tf.where(ids == batches.PADDING, ids, hashed_pairs(ids, self.bigrams))
+        return [tf.cast(x, tf.int32) for x in (ids, pairs)]

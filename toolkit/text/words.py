@@ -5,7 +5,6 @@ import collections
 from toolkit.runs import Stop, replacing
 from toolkit.text.word_ids import UNKNOWN, numbered, split_words, word_ids
 
-import numpy as np
 import tensorflow as tf
 
 FILE = "vocabulary.txt"  # in a run's folder, a word on each line
@@ -55,9 +54,13 @@ def pair_ids(ids, count):
     The first word's neighbour is padding. Pairs share an id where there are more pairs than ids (Weinberger et al.
     2009, "Feature Hashing for Large Scale Multitask Learning").
     """
-    ids = np.asarray(ids, "int64")
-    pairs = ids * 2**32 + np.pad(ids[:-1], [(1, 0)])
-    return tf.strings.to_hash_bucket_fast(tf.strings.as_string(pairs), count).numpy().astype("int32") + 1
+    return hashed_pairs(tf.constant(ids, tf.int64), count).numpy().astype("int32")
+
+
+def hashed_pairs(ids, count):
+    """As `pair_ids`, in a graph too: from int64 ids, (..., words), to int64."""
+    before = tf.concat([tf.zeros_like(ids[..., :1]), ids[..., :-1]], axis=-1)
+    return tf.strings.to_hash_bucket_fast(tf.strings.as_string(ids * 2**32 + before), count) + 1
 
 
 def columns(vocabulary, texts, words=400, bigrams=0):
