@@ -34,8 +34,8 @@ def continue_prices(models, path, series, horizon, label):
     s = stock_prices.settings_for(trained, path, None, stock_prices.FileFlags(ticker=series.strip() or None))
     frame, features = _read(stock_prices, s, trained.in_panel)
     rng, horizon = np.random.default_rng(s.seed), int(horizon)
-    days = stock_prices.simulate(model, features, s.window, residuals, horizon, FUTURES, rng)
-    quantiles = stock_prices.future_quantiles(days, frame, features)
+    days = stock_prices.simulation.simulate(model, features, s.window, residuals, horizon, FUTURES, rng)
+    quantiles = stock_prices.simulation.quantiles(days, frame, features)
     figure = stock_prices.plot_future(quantiles, frame, features)
     understood = "".join(f"<p>{html.escape(_without_folder(line, path))}</p>" for line in frame.attrs["understood"])
     columns = [", ".join(column) for column in quantiles.columns]

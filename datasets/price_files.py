@@ -8,15 +8,17 @@ import re
 
 import numpy as np
 import pandas as pd
-from arch.data import sp500
+from arch.data import nasdaq, sp500
 
-from datasets import dates, decimals, local, tables
+from datasets import dates, decimals, local, simulated_prices, tables
 from datasets.price_names import KNOWN, header_companies, one_header, several
 from datasets.price_values import A_PRICE, HIGHEST, LOWEST
 
+BUILT_IN = {"sp500": sp500.load, "nasdaq": nasdaq.load, "simulated": simulated_prices.load}
 PRICES = ("Open", "High", "Low")  # besides Close
 OPTIONAL_COLUMNS = (*PRICES, "Volume")
 DAILY_GAP = 4  # days; the median gap between trading days, holidays included, is shorter in every market
+TRADING_DAYS = 252  # in a year of weekdays with its holidays
 SPLIT = 0.4  # a change of price from which a day is compared with a split of shares
 # How the rows of a day become one
 BY_DAY = {"Close": "last", "Open": "first", "High": "max", "Low": "min", "Volume": "sum"}
@@ -54,8 +56,9 @@ def read(name_or_path="sp500", data_dir=None, column=None, ticker=None, start=No
     """Reads daily prices.
 
     Args:
-        name_or_path: "sp500" for the S&P 500 from 1999 to 2018, which is part of the `arch` package, or the path of a
-            table, as a file of one of the kinds that `datasets.tables` reads.
+        name_or_path: "sp500" or "nasdaq" for the S&P 500 or the NASDAQ Composite from 1999 to 2018, which are part of
+            the `arch` package; "simulated" for the companies of `datasets.simulated_prices`; or the path of a table, as
+            a file of one of the kinds that `datasets.tables` reads.
         data_dir: folder in which a relative path is searched for.
         column: the column to use as the close, for example "Adj Close". By default Close, or what else it is called.
         ticker: the series to read from a file of several: a value of the column Ticker, or a column's name.
@@ -142,11 +145,17 @@ def weekdays(days):
     return (*np.flatnonzero(counts > counts.max() / 4).tolist(),)
 
 
+def days_a_year(days):
+    """On how many days of a year prices are recorded, from a DatetimeIndex: 252, or 365 where it is every day."""
+    week = len(weekdays(days))
+    return 365 if week == 7 else TRADING_DAYS * week / 5
+
+
 def _content(name, data_dir, reading):
     """The text of a data set or file, what messages call it, notes on its encoding, and how to read it."""
-    if str(name) == "sp500":
-        # As text, so that this data set passes through the same checks as a file.
-        return sp500.load().to_csv(), "sp500", [], local.Reading()
+    if str(name) in BUILT_IN:
+        # As text, so that these data sets pass through the same checks as a file.
+        return BUILT_IN[str(name)]().to_csv(), str(name), [], local.Reading()
     path = _find(name, data_dir)
     text, notes = local.text(path, reading.encoding)
     return text, str(path), notes, reading
@@ -181,7 +190,7 @@ def _paths(names, data_dir):
         names = str(_find(names, data_dir))
         paths = [names]
     for name in paths or [name.strip() for name in names.split(",") if name.strip()] or [names]:
-        path = name if name == "sp500" else _find(name, data_dir)
+        path = name if name in BUILT_IN else _find(name, data_dir)
         if not pathlib.Path(path).is_dir():
             yield path
             continue
@@ -201,7 +210,7 @@ def _find(name, data_dir):
             return candidate
     raise FileNotFoundError(
         f"No prices at {' or '.join(map(str, candidates))}. "
-        f'Pass "sp500" or the path of a CSV file. Received: {str(name)!r}'
+        f'Pass "sp500", "nasdaq" or the path of a CSV file. Received: {str(name)!r}'
     )
 
 
@@ -414,7 +423,7 @@ def _frame(table, name, form, percent):
     if "Adj Close" in table.cells and name != "Adj Close":
         adjusted = decimals.read(table.cells["Adj Close"], mark).set_axis(columns.index).groupby(level=0).last()
     frame.attrs.update(source=table.source, faults=faults, understood=())
-    if table.source != "sp500":
+    if table.source not in BUILT_IN:
         table = _with(table, table.cells, *_calendar(frame.index))
         frame.attrs["understood"] = (table.understood(), *_jumps(frame["Close"], adjusted, table.source))
     return frame

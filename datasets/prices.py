@@ -6,10 +6,21 @@ the next day's return ("price"), and the next day's log range ("volatility"), wh
 
 import numpy as np
 
-from datasets.price_files import Form, read, read_all, weekdays
+from datasets.price_files import Form, days_a_year, read, read_all, weekdays
 from datasets.price_windows import BASELINE_DAYS, EVALUATION_DAYS, TARGETS, PriceData, checksum, features, split
 
-__all__ = ["TARGETS", "Form", "PriceData", "checksum", "features", "load", "read", "read_all", "weekdays"]
+__all__ = [
+    "TARGETS",
+    "Form",
+    "PriceData",
+    "checksum",
+    "days_a_year",
+    "features",
+    "load",
+    "read",
+    "read_all",
+    "weekdays",
+]
 
 
 def load(

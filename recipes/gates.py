@@ -186,7 +186,7 @@ def read_days(run, s, text, timesteps):
     if text is not None:
         raise Stop(f"A run of stock_prices reads the days of its test split; it takes no --text. Received: {text!r}")
     reading = cli.TableFlags(**{field.name: getattr(s, field.name) for field in fields(cli.TableFlags)}).reading
-    if s.ticker == "all" or getattr(s, "start_from", None):
+    if s.ticker == "all" or getattr(s, "start_from", None) not in (None, "nothing"):
         raise Stop(f"A run of stock_prices on one series is needed. Received: a network for many, {run.path}")
     flat = getattr(s, "skip_flat_days", False)  # which older runs do not have
     form = prices.Form(reading, s.date_format, s.decimal, s.by_day, flat)

@@ -26,7 +26,7 @@ from typing import Annotated, Literal, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages, before others of the same names
 
-from toolkit import batches, cli, runs, training, verification
+from toolkit import batches, cli, runs, simulation, training, verification
 from toolkit.baselines import volatility
 from toolkit.cells import recurrent
 from toolkit.export import arrays, bundle
@@ -45,11 +45,11 @@ RECIPE = "stock_prices"
 RESIDUALS = "training_residuals.npy"  # in a run's folder, what `training_residuals` returns
 LOSSES = "daily_losses.npz"  # likewise, by the name of each ratio: daily losses of network and baseline, (2, days)
 HORIZON = 10  # days ahead in errors_by_horizon.png
-TRADING_DAYS = 252  # in a year of weekdays with its holidays
 FEATURE_NAMES = "log range and log return, level, volume, and the market's range and return"  # of many series
 TAKEN_OVER = "target", "window", "cell", "units"  # settings that the run to start from decides
-QUANTILES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}
-PRICE, VOLATILITY = "price", "volatility, % per year"  # quantities and units, as tables and figures name them
+NOTHING, START = "nothing", "published"  # of --start-from, besides folders
+STARTS = f"{RECIPE}.volatility-simulated"  # the run in published/ that START is
+FEW_DAYS = 1_500  # of training, below which a network starts from that one
 app = cli.app(RECIPE, __doc__)
 
 
@@ -88,8 +88,8 @@ class FileFlags(cli.TableFlags):
 @dataclass(kw_only=True)
 class Settings(FileFlags, cli.TableSettings):
     data: str = "sp500"
-    """sp500 (built in), a table of dates and prices, such as a CSV file; with --ticker all also a folder of these, or
-    several, separated by commas."""
+    """sp500 or nasdaq (built in), or a table of dates and prices, such as a CSV file; with --ticker all also simulated
+    (built in, 40 companies), a folder of tables, or several, separated by commas."""
     target: Target = "price"
     """What to forecast."""
     start: str | None = None
@@ -113,12 +113,13 @@ class Settings(FileFlags, cli.TableSettings):
     leave_out: cli.Share = 0.0
     """With --ticker all: share of the series that take no part in training; the report is on these alone."""
     start_from: str | None = None
-    """Folder of a run on many series (--ticker all), whose network is trained further."""
+    """A network that is trained further: the folder of a run on many series (--ticker all); published, the one in
+    published/; or nothing. [default: published for the volatility of a series shorter than about nine years]"""
 
     @property
     def in_panel(self):
         """Whether series are seen as `datasets.price_panels` has them."""
-        return self.ticker == price_panels.ALL or self.start_from is not None
+        return self.ticker == price_panels.ALL or self.start_from not in (None, NOTHING)
 
 
 # ------------------------------------------------------------------------------------------------------------ data
@@ -268,6 +269,11 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     """Train, report and draw; the default command."""
     s, start = checked(settings)
     data = load_data_of(s)
+    if needs_start(s, data):
+        days = len(data.dates["train"])
+        print(f"{days:,} days of training are few: the network starts from {STARTS}. Without: --start-from {NOTHING}")
+        s, start = checked(replace(s, start_from=START))
+        data = load_data_of(s)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):
         model = start.model() if start else build_model_for(data, s.cell, s.units, s.seed)
@@ -276,7 +282,7 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     if start:
         keep_better(model, before, data, run)
     with runs.replacing(run / RESIDUALS) as file:
-        np.save(file, training_residuals(model, data))
+        np.save(file, simulation.residuals(model, data))
     scores, losses = evaluate_model(model, data, run, s.loss)
     with runs.replacing(run / LOSSES) as file:
         np.savez(file, **{name: np.stack(pair) for name, pair in losses.items()})
@@ -288,14 +294,23 @@ def checked(s):
     """Settings that fit together, with what the run to start from decides; and that run, or None."""
     if s.leave_out and s.ticker != price_panels.ALL:
         raise runs.Stop(f"--leave-out is a share of many series: pass --ticker all too. Received: {s.leave_out}")
-    if s.loss == "qlike" and s.target == "price" and s.start_from is None:
+    started = s.start_from not in (None, NOTHING)
+    if s.loss == "qlike" and s.target == "price" and not started:
         raise runs.Stop("--loss qlike is an error of the variance: pass --target volatility too.")
-    if s.start_from is None:
+    if not started:
         return s, None
-    start = runs.finished_run(RECIPE, s.start_from)
+    start = runs.finished_run(RECIPE, runs.PUBLISHED / STARTS if s.start_from == START else s.start_from)
     if not start.settings(Settings).in_panel:
         raise runs.Stop(f"--start-from needs a run on many series, of train --ticker all. Received: {start.path}")
     return replace(s, **start.some_settings(Settings, TAKEN_OVER)), start
+
+
+def needs_start(s, data):
+    """Whether, with nothing said of it, a network for one series is to start from the published one for many."""
+    if s.start_from is not None or s.in_panel or s.target != "volatility" or len(data.dates["train"]) >= FEW_DAYS:
+        return False
+    start = runs.Run(runs.PUBLISHED / STARTS)
+    return start.finished and start.some_settings(Settings, TAKEN_OVER).items() <= asdict(s).items()
 
 
 def keep_better(model, before, data, run):
@@ -402,9 +417,10 @@ def evaluate_model(model, data, run, loss="squared", prefix=""):
     run.save_figure(plot_forecasts(model, data), f"{prefix}forecasts.png")
     run.save_figure(figures.errors_by_horizon(errors_by_horizon(model, data)), f"{prefix}errors_by_horizon.png")
     window, rng = data.arrays["test"][0].shape[1], np.random.default_rng(0)
-    days = simulate(model, data.features, window, run.array(RESIDUALS, columns=2), 20, 500, rng)
+    days = simulation.simulate(model, data.features, window, run.array(RESIDUALS, columns=2), 20, 500, rng)
     run.save_figure(
-        plot_future(future_quantiles(days, data.frame, data.features), data.frame, data.features), f"{prefix}fan.png"
+        plot_future(simulation.quantiles(days, data.frame, data.features), data.frame, data.features),
+        f"{prefix}fan.png",
     )
     return scores, losses
 
@@ -463,25 +479,18 @@ def evaluate_panel(model, panel, run, loss="squared", prefix=""):
     return scores, losses
 
 
-def days_a_year(days):
-    """On how many days of a year prices are recorded, from a DatetimeIndex: 252, or 365 where it is every day."""
-    week = len(prices.weekdays(days))
-    return 365 if week == 7 else TRADING_DAYS * week / 5
-
-
-def annual_volatility(log_range, days_a_year):
-    """Volatility in per cent per year, from the daily log range."""
-    return 100 * np.sqrt(days_a_year * metrics.parkinson_variance(log_range))
-
-
 def plot_forecasts(model, data):
     """One-day forecasts beside what happened, on the last days of the test split."""
     forecast = last_step_forecasts(model, data, "test")
     if data.target_column == "return":
         close = data.frame["Close"]
-        return figures.forecasts(close[forecast.index], close.shift(1)[forecast.index] * np.exp(forecast), PRICE)
-    actual, year = data.features["log_range"][forecast.index], days_a_year(data.features.index)
-    return figures.forecasts(annual_volatility(actual, year), annual_volatility(forecast, year), VOLATILITY)
+        return figures.forecasts(
+            close[forecast.index], close.shift(1)[forecast.index] * np.exp(forecast), simulation.PRICE
+        )
+    actual, year = data.features["log_range"][forecast.index], prices.days_a_year(data.features.index)
+    return figures.forecasts(
+        metrics.annual_volatility(actual, year), metrics.annual_volatility(forecast, year), simulation.VOLATILITY
+    )
 
 
 def errors_by_horizon(model, data):
@@ -492,7 +501,7 @@ def errors_by_horizon(model, data):
     inputs = data.arrays["test"][0][: 1 - HORIZON]
     first, values = data.first_days["test"], data.features[data.target_column].to_numpy()
     actual = np.stack([values[first + h : first + h + len(inputs)] for h in range(HORIZON)], axis=1)
-    forecast = continued(model, inputs, np.zeros((len(inputs), HORIZON, 2)))[:, :, 0]
+    forecast = simulation.continued(model, inputs, np.zeros((len(inputs), HORIZON, 2)))[:, :, 0]
     as_today, quantity = np.repeat(inputs[:, -1:, 0], HORIZON, axis=1), "log range"
     if data.target_column == "return":
         actual, forecast, as_today = actual.cumsum(axis=1), forecast.cumsum(axis=1), np.zeros_like(actual)
@@ -536,87 +545,12 @@ def one_of(panel, name):
 # --------------------------------------------------------------------------------------------------------- predict
 
 
-def continued(model, windows, draws):
-    """Forecast day after day: each forecast, with what is drawn added to it, becomes the next input.
-
-    Args:
-        windows: the features of the last known days, shape (paths, window, features).
-        draws: shape (paths, horizon, 2): what to add to each forecast, and, where a log range is forecast, the return
-            divided by that day's range.
-
-    Returns:
-        The log range and the return, or the return, of the days to come, shape (paths, horizon, 2) or (…, 1).
-    """
-    days = []
-    for noise, relative_return in np.moveaxis(draws, (1, 2), (0, 1)):
-        day = model.predict_on_batch(windows)[:, -1] + noise[:, None]
-        if windows.shape[2] >= 2:
-            day = np.concatenate([day, (np.exp(day[:, 0]) * relative_return)[:, None]], axis=1)
-        days.append(day)
-        if windows.shape[2] == len(price_panels.FEATURES):
-            day = with_market(day, windows[:, -1], relative_return)
-        windows = np.concatenate([windows[:, 1:], day[:, None]], axis=1).astype("float32")
-    return np.stack(days, axis=1)
-
-
-def with_market(day, before, relative_return):
-    """The features of `datasets.price_panels`, (paths, 6), of a simulated day whose log range and return are known.
-
-    The level and the volume are as usual, and the market moves as the series does.
-
-    Args:
-        day: (paths, 2).
-        before: the features of the day before, (paths, 6).
-        relative_return: of the series, in units of its range, (paths,) or one for all.
-    """
-    level, market_range = before[:, 2], before[:, 4] + day[:, 0] - before[:, 0]
-    usual = np.zeros_like(level)
-    return np.column_stack([day, level, usual, market_range, usual + relative_return])
-
-
-def training_residuals(model, data):
-    """Of each day of the training split, (days, 2): the forecast's error, and the return divided by the day's range."""
-    if hasattr(data, "series"):
-        return np.concatenate([training_residuals(model, own) for own in data.trained.values()])
-    errors = data.arrays["train"][1][:, -1, 0] - model.predict(data.splits["train"], verbose=0)[:, -1, 0]
-    train = data.features.loc[data.dates["train"]]
-    relative = train["return"] / np.exp(train["log_range"]) if "log_range" in train else train["return"]
-    return np.stack([errors, relative], axis=1)
-
-
-def simulate(model, features, window, residuals, horizon, paths, rng):
-    """Simulated features of the days after the last one, shape (paths, horizon, features).
-
-    Each day of a path gets the residuals of one day of the training split. With the range, which scales the return,
-    this is a filtered historical simulation (Barone-Adesi, Giannopoulos & Vosper 1999); without, a historical one.
-    """
-    draws = residuals[rng.integers(len(residuals), size=(paths, horizon))]
-    last = features.to_numpy("float32")[-window:]
-    return continued(model, np.repeat(last[None], paths, axis=0), draws)
-
-
-def future_quantiles(days, frame, features):
-    """Quantiles of price and volatility over simulated `days`, a DataFrame by date after the last known one.
-
-    The dates are those of the weekdays on which prices were recorded until then.
-    """
-    week = [day in prices.weekdays(features.index) for day in range(7)]
-    every = pd.offsets.CustomBusinessDay(weekmask=week)
-    dates = pd.date_range(features.index[-1] + every, periods=days.shape[1], freq=every, name="Date")
-    quantities = {PRICE: frame["Close"].iloc[-1] * np.exp(days[:, :, -1].cumsum(axis=1))}
-    if "log_range" in features:
-        quantities[VOLATILITY] = annual_volatility(days[:, :, 0], days_a_year(features.index))
-    tables = {
-        name: pd.DataFrame({label: np.quantile(values, q, axis=0) for label, q in QUANTILES.items()}, dates)
-        for name, values in quantities.items()
-    }
-    return pd.concat(tables, axis=1)
-
-
 def plot_future(quantiles, frame, features):
-    known = {PRICE: frame["Close"]}
+    known = {simulation.PRICE: frame["Close"]}
     if "log_range" in features:
-        known[VOLATILITY] = annual_volatility(features["log_range"], days_a_year(features.index))
+        known[simulation.VOLATILITY] = metrics.annual_volatility(
+            features["log_range"], prices.days_a_year(features.index)
+        )
     return figures.fan(quantiles, known)
 
 
@@ -681,8 +615,8 @@ def predict(
     if not (data or file.ticker or file.column):
         check_own_data(run, s, features)
     rng = np.random.default_rng(seed)
-    days = simulate(run.model(), features, s.window, run.array(RESIDUALS, columns=2), horizon, paths, rng)
-    quantiles = future_quantiles(days, frame, features)
+    days = simulation.simulate(run.model(), features, s.window, run.array(RESIDUALS, columns=2), horizon, paths, rng)
+    quantiles = simulation.quantiles(days, frame, features)
     picture = f"future-{series_name(s)}-{features.index[-1]:%Y-%m-%d}.png"
     path = run.save_figure(plot_future(quantiles, frame, features), picture)
     days = "weekdays" if prices.weekdays(features.index) == (*range(5),) else "days"

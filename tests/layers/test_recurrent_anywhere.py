@@ -1,6 +1,7 @@
 """layers.RNN gives the built-in layers' outputs and gradients wherever in a TensorFlow graph it stands."""
 
 import gc
+import math
 import os
 import subprocess
 import sys
@@ -319,6 +320,26 @@ def test_batches_in_parts_that_overlap(cores, monkeypatch):
         x = tf.constant(np.random.default_rng(batch).normal(size=(batch, 3, UNITS)), "float32")
         for a, b in zip(in_graph(x), run(twin, x), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4, err_msg=f"a batch of {batch}")
+
+
+@pytest.mark.parametrize("compile_after", [0, math.inf])
+def test_a_batch_without_rows(compile_after, monkeypatch):
+    """As in a graph of keras.layers. Without timesteps these raise an error too."""
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", compile_after)
+    layer = ours("lstm")
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, UNITS])])
+    def run(x):
+        with tf.GradientTape() as tape:
+            outputs = layer(x, training=True)
+            loss = tf.reduce_sum(outputs)
+        return outputs, tape.gradient(loss, [w.value for w in layer.trainable_weights])
+
+    outputs, gradients = run(tf.constant(X[:0]))
+    assert outputs.shape == (0, 6, UNITS)
+    assert all(not np.any(g) for g in gradients)
+    outputs, gradients = run(tf.constant(X))
+    assert outputs.shape == (5, 6, UNITS) and all(np.any(g) for g in gradients)
 
 
 def test_cores(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from toolkit import runs, training
+from toolkit import runs, simulation, training
 from toolkit.metrics import forecasts
 from toolkit.runs import Run
 
@@ -197,16 +197,16 @@ def test_a_coin_is_forecast_for_every_day_and_annualised_with_365(tmp_path):
     frame = pd.DataFrame({"Close": np.linspace(1, 2, 60)}, days)
     features = pd.DataFrame({"log_range": -4.0, "return": 0.0}, days)
     simulated = np.full((50, 7, 2), [-4.0, 0.0])
-    quantiles = stock_prices.future_quantiles(simulated, frame, features)
+    quantiles = simulation.quantiles(simulated, frame, features)
     assert quantiles.index.tolist() == [*pd.date_range("2021-03-02", periods=7)]
     daily = math.sqrt(forecasts.parkinson_variance(-4.0))
-    volatility = quantiles[stock_prices.VOLATILITY, "median"].iloc[0]
+    volatility = quantiles[simulation.VOLATILITY, "median"].iloc[0]
     assert volatility == pytest.approx(100 * daily * math.sqrt(365))
 
     weekdays = features.index.day_of_week < 5
-    quantiles = stock_prices.future_quantiles(simulated, frame[weekdays], features[weekdays])
+    quantiles = simulation.quantiles(simulated, frame[weekdays], features[weekdays])
     assert quantiles.index.tolist() == [*pd.bdate_range("2021-03-02", periods=7)]
-    assert quantiles[stock_prices.VOLATILITY, "median"].iloc[0] == pytest.approx(100 * daily * math.sqrt(252))
+    assert quantiles[simulation.VOLATILITY, "median"].iloc[0] == pytest.approx(100 * daily * math.sqrt(252))
 
 
 def test_another_file_is_read_in_its_own_way(monkeypatch, run_recipe):

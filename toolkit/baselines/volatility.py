@@ -6,7 +6,6 @@ fixed parameters, from earlier days only.
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from arch import arch_model
 
 HAR_DAYS = 1, 5, 22  # over which HAR averages
@@ -85,10 +84,10 @@ def pooled_forecasts(tables, train_days, trained):
         designs = {name: _from_level(features, columns_of(features)) for name, features in tables.items()}
         rows = [np.column_stack(designs[name])[: train_days[name]] for name in trained]
         target, *columns = np.concatenate(rows).T
-        fitted = sm.OLS(target, np.stack(columns, axis=1), missing="drop").fit()
+        parameters = _least_squares(np.stack(columns, axis=1), target)
         for name, (_, table) in designs.items():
             level = tables[name]["level"].shift(1)
-            forecasts[name][kind] = level + table @ fitted.params
+            forecasts[name][kind] = level + table @ parameters
     return forecasts
 
 
@@ -96,8 +95,7 @@ def _from_level(features, columns):
     """The target of a pooled regression, (days,), and its columns with a constant, of the day before."""
     level = features["level"]
     columns = [column - level for column in columns[: len(HAR_DAYS)]] + columns[len(HAR_DAYS) :]
-    table = sm.add_constant(pd.concat(columns, axis=1).shift(1).to_numpy(), has_constant="add")
-    return (features["log_range"] - level.shift(1)).to_numpy(), table
+    return (features["log_range"] - level.shift(1)).to_numpy(), _with_constant(columns, lag=1)
 
 
 def garch_volatility(returns, train_days):
@@ -132,9 +130,22 @@ def garch_forecast(features, train_days):
 def _regression(target, columns, train_days, lag):
     """Forecasts of `target` by least squares on a constant and on `columns` of `lag` days before."""
     _check_days(target, train_days)
-    table = sm.add_constant(pd.concat(columns, axis=1).shift(lag).to_numpy(), has_constant="add")
-    fitted = sm.OLS(target.to_numpy()[:train_days], table[:train_days], missing="drop").fit()
-    return pd.Series(table @ fitted.params, index=target.index)
+    table = _with_constant(columns, lag)
+    return pd.Series(table @ _least_squares(table[:train_days], target[:train_days]), index=target.index)
+
+
+def _with_constant(columns, lag):
+    """A constant and the columns of `lag` days before, (days, 1 + columns)."""
+    return np.column_stack([np.ones(len(columns[0])), *(column.shift(lag) for column in columns)])
+
+
+def _least_squares(table, target):
+    """The parameters of a regression on the rows without gaps.
+
+    Columns may repeat others, as the market of a series that is alone does: then they share a parameter.
+    """
+    known = np.isfinite(table).all(axis=1)
+    return np.linalg.lstsq(table[known], target[known], rcond=None)[0]
 
 
 def _check_days(series, train_days):

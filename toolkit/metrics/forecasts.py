@@ -88,6 +88,11 @@ def parkinson_variance(log_range):
     return np.exp(2 * log_range) / PARKINSON
 
 
+def annual_volatility(log_range, days_a_year):
+    """Volatility in per cent per year, from the daily log range."""
+    return 100 * np.sqrt(days_a_year * parkinson_variance(log_range))
+
+
 def variance_forecast(log_range_forecast, residual_variance):
     """The expected variance, given a forecast of the log range.
 
