@@ -23,7 +23,7 @@ DATA = {
         set is for non-commercial research and education. So are these weights.
     """,
     "sp500": "Daily prices of the S&P 500 from 1999 to 2018, which come with the package arch (NCSA licence).",
-    "simulated": "Prices that datasets/simulated_prices.py simulates. They are as free as the project, under the MIT licence.",
+    "simulated": "Prices that datasets/simulated_prices.py simulates, as free as the project, under the MIT licence.",
     "talk": "Text that datasets/characters.py generates. It is as free as the project, under the MIT licence.",
 }
 CARD = """\
