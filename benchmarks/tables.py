@@ -8,6 +8,7 @@ A table stands between two lines, its marks, in any Markdown file; what is betwe
     <!-- end of headlines -->
 """
 
+import itertools
 import json
 import re
 import sys
@@ -29,6 +30,7 @@ BETWEEN = re.compile(
     r"^(<!-- (\S+): made by benchmarks/tables\.py -->\n).*?^(<!-- end of \2 -->$)", re.MULTILINE | re.S
 )
 PANELS = {"trained on": "stock_prices.many", "left out": "stock_prices.many-left-out"}  # results by their companies
+MEASURES = {"mse": "squared error", "qlike": "QLIKE"}
 SPEED_CELLS = ["lstm", "gru", "simple"]
 
 
@@ -184,18 +186,35 @@ def _cell(mean, sd):
 def panels(folder=record.RESULTS):
     """The table of ratios on many series by baseline, each with how many of the series it is below 1 on."""
     metrics = {of: record.read(name, folder)["metrics"] for of, name in PANELS.items()}
-    measures = {"mse": "squared error", "qlike": "QLIKE"}
-    won = [name for name in metrics["left out"] if name.endswith("_won")]
     rows = []
-    for baseline in dict.fromkeys(name.partition("_ratio_")[2].removesuffix("_won") for name in won):
+    for baseline in _baselines(metrics["left out"]):
         cells = []
-        for measure in measures:
+        for measure in MEASURES:
             for found in metrics.values():
                 ratio, won = (found[f"{measure}_ratio_{baseline}{end}"] for end in ("", "_won"))
                 cells.append(f"{ratio['mean']:.3f}{_interval(ratio)}, {won['mean']:.0f}")
         rows.append([baseline.replace("_", " "), *cells])
-    header = [f"{measure}, {of}" for measure in measures.values() for of in PANELS]
+    header = [f"{measure}, {of}" for measure in MEASURES.values() for of in PANELS]
     return markdown.table(["baseline", *header], rows)
+
+
+def _baselines(metrics):
+    """The baselines of which metrics tell on how many series they are beaten, by ratios such as mse_ratio_har."""
+    won = [name.removesuffix("_won") for name in metrics if name.endswith("_won")]
+    return [*dict.fromkeys(name.partition("_ratio_")[2] for name in won)]
+
+
+def short_series(folder=record.RESULTS):
+    """The table of ratios on companies of few days by baseline, with a network of their own and with a start."""
+    scores = record.read("short_series", folder)["scores"]
+    rows = []
+    for baseline in _baselines(scores["alone"]):
+        cells = []
+        for measure, found in itertools.product(MEASURES, scores.values()):
+            value, low, high, won = (found[f"{measure}_ratio_{baseline}{end}"] for end in ("", "_low", "_high", "_won"))
+            cells.append(f"{value:.3f} [{low:.3f}, {high:.3f}], {won}")
+        rows.append([baseline.replace("_", " "), *cells])
+    return markdown.table(["baseline", *(f"{measure}, {way}" for measure in MEASURES.values() for way in scores)], rows)
 
 
 def speed(folder=record.RESULTS):
@@ -274,6 +293,7 @@ def _beside(line, result, folder):
 TABLES = {
     "headlines": headlines,
     "panels": panels,
+    "short_series": short_series,
     "results": results,
     "speed": speed,
     "exports": exports,

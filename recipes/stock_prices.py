@@ -275,12 +275,7 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
         s, start = checked(replace(s, start_from=START))
         data = load_data_of(s)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
-    with training.reproducible(s.seed, s.strategy):
-        model = start.model() if start else build_model_for(data, s.cell, s.units, s.seed)
-    before = model.get_weights()
-    minutes = fit(model, data, run, s.epochs, s.batch_size, s.learning_rate, s.seed, s.loss)
-    if start:
-        keep_better(model, before, data, run)
+    model, minutes = trained(s, start, data, run)
     with runs.replacing(run / RESIDUALS) as file:
         np.save(file, simulation.residuals(model, data))
     scores, losses = evaluate_model(model, data, run, s.loss)
@@ -288,6 +283,17 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
         np.savez(file, **{name: np.stack(pair) for name, pair in losses.items()})
     run.finish({"minutes": minutes} | scores)
     print(f"\nThe run with its plots is in {run.path}. Next: python recipes/{RECIPE}.py predict --run {run.path}")
+
+
+def trained(s, start, data, run):
+    """The network that settings ask for, trained, and the minutes of it; `start` is the run to start from, or None."""
+    with training.reproducible(s.seed, s.strategy):
+        model = start.model() if start else build_model_for(data, s.cell, s.units, s.seed)
+    before = model.get_weights()
+    minutes = fit(model, data, run, s.epochs, s.batch_size, s.learning_rate, s.seed, s.loss)
+    if start:
+        keep_better(model, before, data, run)
+    return model, minutes
 
 
 def checked(s):
@@ -468,7 +474,7 @@ def evaluate_panel(model, panel, run, loss="squared", prefix=""):
     scores = metrics.panel_scores(losses)
     print(metrics.panel_summary(scores, len(panel.tested)))
     ratios = pd.DataFrame({name: metrics.loss_ratios(*pair) for name, pair in losses.items()}, [*panel.tested])
-    with runs.replacing(run / f"{prefix}series.csv") as file:
+    with runs.replacing(run.report_path(f"{prefix}series.csv")) as file:
         ratios.rename_axis("series").to_csv(file)
     by = "mse_ratio_har" if "mse_ratio_har" in ratios else [*ratios][0]
     run.save_figure(figures.ratios_by_series(ratios), f"{prefix}ratios.png")

@@ -23,7 +23,7 @@ def test_a_document_shows_the_results_as_they_are(path):
 @pytest.mark.parametrize("table", tables.TABLES)
 def test_a_table_is_where_readers_look_for_it(table):
     elsewhere = {"headlines": "README.md", "exports": "docs/export.md", "server": "docs/export.md"}
-    elsewhere["panels"] = "docs/stock_prices.md"
+    elsewhere |= {"panels": "docs/stock_prices.md", "short_series": "docs/stock_prices.md"}
     path = record.ROOT / elsewhere.get(table, "docs/results.md")
     assert BEGIN.format(table) in path.read_text(encoding="utf-8")
 
@@ -119,3 +119,15 @@ def test_text_around_a_table_is_kept(monkeypatch):
 def test_a_wrong_mark_is_an_error(text, message):
     with pytest.raises(Stop, match=message):
         tables.with_tables(text)
+
+
+def test_short_series_are_shown_in_both_ways(tmp_path):
+    def scores(ratio, won):
+        ends = {"": ratio, "_low": ratio - 0.1, "_high": ratio + 0.1, "_won": won}
+        return {f"{measure}_ratio_har{end}": value for measure in ("mse", "qlike") for end, value in ends.items()}
+
+    content = {"scores": {"alone": scores(1.05, 3), "started": scores(0.95, 7)}}
+    (tmp_path / "short_series.json").write_text(json.dumps(content))
+    header, _, row = tables.short_series(tmp_path).splitlines()
+    assert header == "| baseline | squared error, alone | squared error, started | QLIKE, alone | QLIKE, started |"
+    assert row == "| har " + 2 * "| 1.050 [0.950, 1.150], 3 | 0.950 [0.850, 1.050], 7 " + "|"

@@ -19,7 +19,7 @@ COMMANDS = {  # of a chapter, and what it draws
     "star_rating": (["predict", "Not bad at all."], "review-1.png"),
     "translation": (["predict", "--beam", 1, "Ein Hund."], "attention-1.png"),
     "image_captioning": (["predict", "--beam", 1, PICTURE], "predicted.png"),
-    "stock_prices": (["predict", "--horizon", 2, "--paths", 20], "future-*.png"),
+    "stock_prices": (["predict", "--data", "sp500", "--horizon", 2, "--paths", 20], "future-*.png"),
     "next_character": (["sample", "--length", 20, "The"], None),
 }
 

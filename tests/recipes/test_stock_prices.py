@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 from toolkit import runs, simulation, training
 from toolkit.metrics import forecasts
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from datasets import prices
-from recipes import stock_prices
+from recipes import gates, stock_prices
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "stocks"
@@ -297,6 +298,45 @@ def test_one_network_for_many_series(run_recipe, eagerly, capsys):
     assert "of the network started from" in capsys.readouterr().out
     assert Run("further").settings(stock_prices.Settings).units == 3
     assert run_recipe(stock_prices, "predict", "--run", "further", "--horizon", 2, "--paths", 50) == 0
+
+
+def test_few_days_start_from_the_published_network(run_recipe, eagerly, capsys):
+    path = write_csv(Path("mine.csv"), prices.read(start="2016-01-01")[["High", "Low", "Close"]])
+    volatility = ["--data", path, "--target", "volatility"]
+    assert run_recipe(stock_prices, *volatility, "--epochs", 1, "--run-dir", "started") == 0
+    assert (
+        "days of training are few: the network starts from stock_prices.volatility-simulated" in capsys.readouterr().out
+    )
+    assert Run("started").settings(stock_prices.Settings).start_from == "published"
+    assert run_recipe(stock_prices, "predict", "--run", "started", "--horizon", 2, "--paths", 50) == 0
+
+    assert run_recipe(stock_prices, *volatility, "--epochs", 1, "--start-from", "nothing", "--run-dir", "alone") == 0
+    assert "are few" not in capsys.readouterr().out
+    assert Run("alone").model().input_shape[-1] == 2 and Run("started").model().input_shape[-1] == 6
+    assert run_recipe(gates, "--run", "alone", "--timesteps", 5) == 0
+
+
+@pytest.mark.parametrize(
+    "settings, days, expected",
+    [
+        ({}, 1_499, True),
+        ({}, 1_500, False),
+        ({"target": "price"}, 900, False),
+        ({"cell": "lstm"}, 900, False),
+        ({"window": 20}, 900, False),
+        ({"ticker": "all"}, 900, False),
+        ({"start_from": "nothing"}, 900, False),
+    ],
+)
+def test_what_starts_from_the_published_network(settings, days, expected):
+    s = stock_prices.Settings(**{"target": "volatility"} | settings)
+    assert stock_prices.needs_start(s, SimpleNamespace(dates={"train": range(days)})) == expected
+
+
+def test_without_the_published_network_nothing_starts_from_it(monkeypatch):
+    monkeypatch.setattr("toolkit.runs.PUBLISHED", Path("nowhere"))
+    s = stock_prices.Settings(target="volatility")
+    assert not stock_prices.needs_start(s, SimpleNamespace(dates={"train": range(900)}))
 
 
 def test_a_network_for_many_series_sees_differences_from_their_level_alone(tmp_path):
