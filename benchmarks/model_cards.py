@@ -6,6 +6,7 @@ from toolkit import runs
 
 from benchmarks import markdown, record
 from benchmarks.rows import FOLDER, Row
+from datasets import price_files
 
 DATA = {
     "imdb": """
@@ -118,7 +119,7 @@ def card(row, trained, run):
 
 def command(row):
     """What makes the published run of a row."""
-    flags = ["--data-dir FOLDER"] if "data" in row.settings else []
+    flags = ["--data-dir FOLDER"] if row.settings.get("data") not in (None, *price_files.BUILT_IN) else []
     flags += ["--weights FILE.weights.h5"] if "weights" in row.settings else []
     return " ".join(["python benchmarks/publish_runs.py", row.name, *flags])
 

@@ -13,7 +13,8 @@ Shape:  sequence-to-sequence. The loss is over all N timesteps; all reports are 
     Expect no gain: if there were one, it would be traded away.
 --target volatility: log(log(high_t / low_t)), the daily range (Parkinson 1980), which can be forecast; beside
     persistence, the HAR regression (Corsi 2009), GARCH(1,1), and a linear regression on the network's features.
---ticker all: one network for all series of a file, each seen as its difference from its own past.
+--ticker all: one network for all series of a file, each seen as its difference from its own past. The volatility of a
+    short series starts from such a network, which comes along: published/stock_prices.volatility-simulated.
 
 Try next: --cell lstm and --cell simple; --window 20 and 120; your own CSV with --data; --units 4 and 64.
 """

@@ -32,23 +32,27 @@ def test_volatility_lasts_and_returns_do_not(simulated):
 
 
 def test_volatility_rises_after_a_fall(simulated):
-    correlations = []
+    """And not on its day: what a day brings does not tell how much it moves."""
+    same, next_day = [], []
     for _, frame in simulated.groupby("Ticker"):
         ranges, change = log_range(frame), np.log(frame["Close"]).diff()
-        correlations.append((change / np.exp(ranges)).shift(1).corr(ranges))
-    assert np.mean(correlations) < -0.05
+        relative = change / np.exp(ranges)
+        same.append(relative.corr(ranges))
+        next_day.append(relative.shift(1).corr(ranges))
+    assert np.mean(next_day) < -0.05 < np.mean(same)
 
 
 def test_companies_move_together_and_differ(simulated):
     table = simulated.assign(log_range=log_range(simulated)).pivot(columns="Ticker", values="log_range")
     assert table.corr().to_numpy()[np.triu_indices(6, 1)].min() > 0.1
-    assert table.mean().std() > 0.1
+    assert table.mean().std() > 0.25
 
 
 def test_a_log_range_is_the_log_volatility_with_an_error_of_about_three_tenths():
     """Alizadeh, Brandt & Diebold 2002: a standard deviation of 0.29, of a walk without steps."""
     rng = np.random.default_rng(0)
-    _, high, low, _ = simulated_prices._walks(rng, 40_000)
+    gap, high, low, close = simulated_prices._walks(rng, 40_000)
+    assert (gap + close).std() == pytest.approx(1, abs=0.02)
     assert np.log(high - low).std() == pytest.approx(0.29, abs=0.03)
 
 
