@@ -8,6 +8,7 @@ gets the ratios of losses on the test split, as geometric means over the compani
 """
 
 import contextlib
+import importlib
 import io
 import json
 import sys
@@ -26,10 +27,9 @@ from cyclopts import Parameter
 
 from benchmarks import record, script
 from datasets import prices
-from recipes import stock_prices
 
 RESULT = "short_series.json"
-WAYS = {"alone": stock_prices.NOTHING, "started": stock_prices.START}  # values of --start-from
+WAYS = {"alone": "nothing", "started": "published"}  # values of --start-from
 
 
 def losses(frame, start_from):
@@ -38,6 +38,7 @@ def losses(frame, start_from):
     Args:
         frame: its prices, as `datasets.prices.read_all` returns them.
     """
+    stock_prices = importlib.import_module("recipes.stock_prices")
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         frame.to_csv(Path(folder, "mine.csv"))
         settings = stock_prices.Settings(data=f"{folder}/mine.csv", target="volatility", start_from=start_from)
