@@ -302,18 +302,21 @@ def test_one_network_for_many_series(run_recipe, eagerly, capsys):
 
 def test_few_days_start_from_the_published_network(run_recipe, eagerly, capsys):
     path = write_csv(Path("mine.csv"), prices.read(start="2016-01-01")[["High", "Low", "Close"]])
-    volatility = ["--data", path, "--target", "volatility"]
-    assert run_recipe(stock_prices, *volatility, "--epochs", 1, "--run-dir", "started") == 0
+    arguments = ["--data", path, "--target", "volatility", "--epochs", 1, "--run-dir", "started"]
+    assert run_recipe(stock_prices, *arguments) == 0
     assert (
         "days of training are few: the network starts from stock_prices.volatility-simulated" in capsys.readouterr().out
     )
     assert Run("started").settings(stock_prices.Settings).start_from == "published"
     assert run_recipe(stock_prices, "predict", "--run", "started", "--horizon", 2, "--paths", 50) == 0
+    assert Run("started").model().input_shape[-1] == 6
 
-    assert run_recipe(stock_prices, *volatility, "--epochs", 1, "--start-from", "nothing", "--run-dir", "alone") == 0
-    assert "are few" not in capsys.readouterr().out
-    assert Run("alone").model().input_shape[-1] == 2 and Run("started").model().input_shape[-1] == 6
-    assert run_recipe(gates, "--run", "alone", "--timesteps", 5) == 0
+
+def test_gates_reads_a_run_that_started_from_nothing(tmp_path):
+    settings = stock_prices.Settings(target="volatility", start_from="nothing")
+    run = runs.open_run(stock_prices.RECIPE, settings, prices.load(target="volatility").checksum(), tmp_path / "mine")
+    inputs, days, _ = gates.read_days(run, settings, None, 5)
+    assert inputs.shape == (1, 5, 2) and len(days) == 5
 
 
 @pytest.mark.parametrize(
