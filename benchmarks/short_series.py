@@ -1,6 +1,6 @@
 """Volatility of companies with few days of prices: networks of their own, and networks that start from published/.
 
-    python benchmarks/short_series.py FILE.csv --start 2017-02-01
+    python benchmarks/short_series.py FILE.csv --start 2017-01-28
 
 Each company of a file of many is trained on alone, in the two ways of `recipes/stock_prices.py train --target
 volatility --data MINE.csv`: with `--start-from nothing`, and with `--start-from published`. results/short_series.json
@@ -73,7 +73,9 @@ def main(
             name, *(f"{way} {metrics.loss_ratio(*daily[way][name]['mse_ratio_har']):.3f}" for way in WAYS), flush=True
         )
     scores = {way: metrics.panel_scores(metrics.on_shared_days(daily[way])) for way in WAYS}
-    content = {"companies": [*whole], "days": days, "start": start, "end": end, "scores": scores} | record.provenance()
+    flags = [f"--{name} {day}" for name, day in {"start": start, "end": end}.items() if day]
+    command = " ".join(["python benchmarks/short_series.py", Path(data).name, *flags])
+    content = {"command": command, "companies": [*whole], "days": days, "scores": scores} | record.provenance()
     with runs.replacing(record.RESULTS / RESULT) as file:
         file.write(json.dumps(content, indent=2).encode() + b"\n")
     print(f"Written: results/{RESULT}. Next: python benchmarks/tables.py")

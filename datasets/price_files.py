@@ -186,12 +186,13 @@ def _with(table, cells, *notes):
 def _paths(names, data_dir):
     """The paths that a name stands for: its own, those of a folder's files, or those that commas separate."""
     names, paths = str(names), []
-    with contextlib.suppress(FileNotFoundError):
-        names = str(_find(names, data_dir))
-        paths = [names]
+    if names not in BUILT_IN:
+        with contextlib.suppress(FileNotFoundError):
+            names = str(_find(names, data_dir))
+            paths = [names]
     for name in paths or [name.strip() for name in names.split(",") if name.strip()] or [names]:
         path = name if name in BUILT_IN else _find(name, data_dir)
-        if not pathlib.Path(path).is_dir():
+        if name in BUILT_IN or not path.is_dir():
             yield path
             continue
         files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith((".", "_"))]
@@ -207,7 +208,7 @@ def _find(name, data_dir):
         candidates.append(pathlib.Path(data_dir).expanduser() / path)
     for candidate in candidates:
         if candidate.exists():
-            return candidate
+            return candidate.absolute() if str(candidate) in BUILT_IN else candidate  # ./nasdaq is not nasdaq
     raise FileNotFoundError(
         f"No prices at {' or '.join(map(str, candidates))}. "
         f'Pass "sp500", "nasdaq" or the path of a CSV file. Received: {str(name)!r}'

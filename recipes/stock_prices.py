@@ -43,13 +43,13 @@ from keras import ops
 from datasets import decimals, price_panels, prices
 
 RECIPE = "stock_prices"
-RESIDUALS = "training_residuals.npy"  # in a run's folder, what `training_residuals` returns
+RESIDUALS = "training_residuals.npy"  # in a run's folder, what `simulation.residuals` returns
 LOSSES = "daily_losses.npz"  # likewise, by the name of each ratio: daily losses of network and baseline, (2, days)
 HORIZON = 10  # days ahead in errors_by_horizon.png
 FEATURE_NAMES = "log range and log return, level, volume, and the market's range and return"  # of many series
 TAKEN_OVER = "target", "window", "cell", "units"  # settings that the run to start from decides
-NOTHING, START = "nothing", "published"  # of --start-from, besides folders
-STARTS = f"{RECIPE}.volatility-simulated"  # the run in published/ that START is
+NOTHING, PUBLISHED = "nothing", "published"  # of --start-from, besides folders
+PUBLISHED_START = f"{RECIPE}.volatility-simulated"  # the run in published/ to start from
 FEW_DAYS = 1_500  # of training, below which a network starts from that one
 app = cli.app(RECIPE, __doc__)
 
@@ -115,12 +115,17 @@ class Settings(FileFlags, cli.TableSettings):
     """With --ticker all: share of the series that take no part in training; the report is on these alone."""
     start_from: str | None = None
     """A network that is trained further: the folder of a run on many series (--ticker all); published, the one in
-    published/; or nothing. [default: published for the volatility of a series shorter than about nine years]"""
+    published/; or nothing. [default: published, for volatility with fewer than 1,500 days of training]"""
+
+    @property
+    def has_start(self):
+        """Whether a network to start from is named."""
+        return self.start_from not in (None, NOTHING)
 
     @property
     def in_panel(self):
         """Whether series are seen as `datasets.price_panels` has them."""
-        return self.ticker == price_panels.ALL or self.start_from not in (None, NOTHING)
+        return self.ticker == price_panels.ALL or self.has_start
 
 
 # ------------------------------------------------------------------------------------------------------------ data
@@ -272,8 +277,9 @@ def train(settings: cli.Flags[Settings] = Settings(), *, run_dir: cli.RunDir = N
     data = load_data_of(s)
     if needs_start(s, data):
         days = len(data.dates["train"])
-        print(f"{days:,} days of training are few: the network starts from {STARTS}. Without: --start-from {NOTHING}")
-        s, start = checked(replace(s, start_from=START))
+        print(f"{days:,} days of training are few: the network starts from {PUBLISHED_START}.")
+        print(f"Without that: --start-from {NOTHING}")
+        s, start = checked(replace(s, start_from=PUBLISHED))
         data = load_data_of(s)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     model, minutes = trained(s, start, data, run)
@@ -301,12 +307,11 @@ def checked(s):
     """Settings that fit together, with what the run to start from decides; and that run, or None."""
     if s.leave_out and s.ticker != price_panels.ALL:
         raise runs.Stop(f"--leave-out is a share of many series: pass --ticker all too. Received: {s.leave_out}")
-    started = s.start_from not in (None, NOTHING)
-    if s.loss == "qlike" and s.target == "price" and not started:
+    if s.loss == "qlike" and s.target == "price" and not s.has_start:
         raise runs.Stop("--loss qlike is an error of the variance: pass --target volatility too.")
-    if not started:
+    if not s.has_start:
         return s, None
-    start = runs.finished_run(RECIPE, runs.PUBLISHED / STARTS if s.start_from == START else s.start_from)
+    start = runs.finished_run(RECIPE, runs.PUBLISHED / PUBLISHED_START if s.start_from == PUBLISHED else s.start_from)
     if not start.settings(Settings).in_panel:
         raise runs.Stop(f"--start-from needs a run on many series, of train --ticker all. Received: {start.path}")
     return replace(s, **start.some_settings(Settings, TAKEN_OVER)), start
@@ -314,9 +319,9 @@ def checked(s):
 
 def needs_start(s, data):
     """Whether, with nothing said of it, a network for one series is to start from the published one for many."""
-    if s.start_from is not None or s.in_panel or s.target != "volatility" or len(data.dates["train"]) >= FEW_DAYS:
+    if s.start_from is not None or s.in_panel or len(data.dates["train"]) >= FEW_DAYS:
         return False
-    start = runs.Run(runs.PUBLISHED / STARTS)
+    start = runs.Run(runs.PUBLISHED / PUBLISHED_START)
     return start.finished and start.some_settings(Settings, TAKEN_OVER).items() <= asdict(s).items()
 
 

@@ -56,7 +56,7 @@ def residuals(model, data):
     errors = data.arrays["train"][1][:, -1, 0] - model.predict(data.splits["train"], verbose=0)[:, -1, 0]
     train = data.features.loc[data.dates["train"]]
     relative = train["return"] / np.exp(train["log_range"]) if "log_range" in train else train["return"]
-    return np.stack([errors, relative], axis=1, dtype="float32", casting="same_kind")
+    return np.stack([errors, relative], axis=1, dtype="float32")
 
 
 def simulate(model, features, window, residuals, horizon, paths, rng):

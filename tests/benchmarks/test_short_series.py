@@ -47,7 +47,8 @@ def test_ratios_of_all_companies_are_written(few, monkeypatch, tmp_path, capsys)
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     short_series.main(str(few), start="1999-02-01")
     content = json.loads((tmp_path / short_series.RESULT).read_text())
-    assert content["companies"] == ["S00", "S01"] and content["start"] == "1999-02-01"
+    assert content["companies"] == ["S00", "S01"]
+    assert content["command"] == "python benchmarks/short_series.py few.csv --start 1999-02-01"
     found = {way: scores["mse_ratio_har"] for way, scores in content["scores"].items()}
     assert found == {"alone": pytest.approx(0.5), "started": pytest.approx(0.25)}
     assert content["scores"]["alone"]["mse_ratio_har_won"] == 2

@@ -46,7 +46,7 @@ def test_every_series_of_a_file_is_read(tmp_path, text):
     assert not unusable
 
 
-def test_a_folder_and_several_paths_are_read(tmp_path):
+def test_a_folder_and_several_paths_are_read(tmp_path, monkeypatch):
     folder = tmp_path / "prices"
     folder.mkdir()
     for name in ("A", "B"):
@@ -54,6 +54,11 @@ def test_a_folder_and_several_paths_are_read(tmp_path):
     (folder / ".hidden").write_text("x")
     assert [*prices.read_all("prices", tmp_path)[0]] == ["A", "B"]
     assert [*prices.read_all("prices/A.csv.gz, sp500", tmp_path)[0]] == ["A", "sp500"]
+    (tmp_path / "nasdaq").mkdir()
+    simulated(0).to_csv(tmp_path / "nasdaq" / "C.csv")
+    monkeypatch.chdir(tmp_path)
+    assert [*prices.read_all("nasdaq")[0]] == ["nasdaq"]  # the data set, as everywhere
+    assert [*prices.read_all("./nasdaq")[0]] == [*prices.read_all("nasdaq/")[0]] == ["C"]
     with pytest.raises(ValueError, match="two series have one name.* Received: 'A' twice"):
         prices.read_all("prices,prices/A.csv.gz", tmp_path)
     with pytest.raises(FileNotFoundError, match="No prices at .*C.csv"):
