@@ -43,7 +43,7 @@ CARD = """\
 
 ## Settings
 
-{settings}; all settings are in config.json. The network has {weights:,} weights and was trained in {minutes:.2g}
+{settings}; all settings are in config.json. The network has {weights:,} weights and was trained in {minutes}
 minutes with TensorFlow {tensorflow} and Keras {keras}.
 
 ## How it was made
@@ -97,7 +97,7 @@ def card(row, trained, run):
         row: its `benchmarks.rows.Row`.
         trained, run: the `runs.Run` as it was trained, and as it is published.
     """
-    config = run.config
+    config, minutes = run.config, run.metrics()["minutes"]
     text = CARD.format(
         name=row.name,
         task=row.card["task"],
@@ -107,7 +107,9 @@ def card(row, trained, run):
         data=wrapped(DATA[config["settings"]["data"]]),
         settings=", ".join(f"`--{name.replace('_', '-')} {config['settings'][name]}`" for name in row.settings),
         weights=run.model().count_params(),
-        minutes=run.metrics()["minutes"],
+        minutes=format(run.metrics()["minutes"], ".2g")
+        if run.metrics()["minutes"] < 10
+        else round(run.metrics()["minutes"]),
         tensorflow=config["versions"]["tensorflow"],
         keras=config["versions"]["keras"],
         command=command(row),
