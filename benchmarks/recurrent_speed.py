@@ -21,6 +21,7 @@ best rate of a 1024³ float32 tf.matmul in the same run.
 """
 
 import contextlib
+import functools
 import importlib.metadata
 import importlib.util
 import itertools
@@ -162,19 +163,19 @@ def jax_calls(model, optimizer):
     others = [np.array(v) for v in model.non_trainable_variables]
     state = [[v.value for v in variables] for variables in (model.trainable_variables, optimizer.variables)]
 
-    @jax.jit
-    def infer(weights, inputs):
-        return model.stateless_call(weights, others, inputs)[0]
+    @functools.partial(jax.jit, static_argnames="training")
+    def call(weights, inputs, training):
+        return model.stateless_call(weights, others, inputs, training=training)[0]
 
     @jax.jit
     def step(weights, slots, inputs, y):
-        gradients = jax.grad(lambda weights: jax.numpy.mean((infer(weights, inputs) - y) ** 2))(weights)
+        gradients = jax.grad(lambda weights: jax.numpy.mean((call(weights, inputs, True) - y) ** 2))(weights)
         return optimizer.stateless_apply(slots, gradients, weights)
 
     def train(inputs, y):
         state[:] = jax.block_until_ready(step(*state, inputs, y))
 
-    return train, lambda inputs: jax.block_until_ready(infer(state[0], inputs))
+    return train, lambda inputs: jax.block_until_ready(call(state[0], inputs, False))
 
 
 def torch_calls(contender, cell, size):

@@ -30,7 +30,7 @@ override `project_input` and `project_state`; one with more weights overrides `b
 """
 
 import keras
-from keras import constraints, initializers, ops, regularizers
+from keras import activations, constraints, initializers, ops, regularizers
 
 
 class Cell(keras.layers.Layer):
@@ -67,6 +67,7 @@ class Cell(keras.layers.Layer):
 
     gates = 1
     states = 1
+    fused = None  # what cuDNN, oneDNN and others have as one kernel, in classes whose equations it computes
     # Seeds that are not given are drawn one after another. Keras draws that of the dropout before those of the
     # initializers in its simple cell and after them in its gated cells; in this order the initial weights are the same.
     dropout_seed_first = True
@@ -164,6 +165,13 @@ class Cell(keras.layers.Layer):
             inputs, h_tm1 = inputs * mask_x, h_tm1 * mask_h
         new_states = self.step(self.project_input(inputs), self.project_state(h_tm1), states)
         return new_states[0], new_states
+
+    def fused_kernel(self):
+        """The name of the kernel that computes all of this cell: "lstm", "gru" or "simple"; None if there is none."""
+        usual = self.activation is activations.tanh
+        usual &= getattr(self, "recurrent_activation", activations.sigmoid) is activations.sigmoid
+        usual &= getattr(self, "reset_after", True)
+        return vars(type(self)).get("fused") if usual else None  # not that of a base class, whose equations may differ
 
     def dropout_masks(self, x, h):
         """What to multiply x_t and h_{t-1} by at every timestep of the present sequence."""
@@ -271,6 +279,6 @@ def _rate(name, rate):
 
 def _activation(name, activation):
     try:
-        return keras.activations.get(activation)
+        return activations.get(activation)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Argument `{name}` is no activation of Keras. Received: {name}={activation!r}") from error

@@ -33,6 +33,7 @@ class GRUCell(GatedCell):
     """
 
     gates = 3
+    fused = "gru"
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", *, reset_after=True, **kwargs):
         super().__init__(units, activation, recurrent_activation, **kwargs)

@@ -35,6 +35,7 @@ class LSTMCell(MemoryCell):
     """
 
     gates = 4
+    fused = "lstm"
 
     def project_input(self, x):
         """W x + b: (..., features) to (..., 4 * units)."""

@@ -59,7 +59,7 @@ class RNN(keras.layers.RNN):
 
     def _fast_loop(self, run, cells, x, initial_state, mask, training):
         """The last output, all outputs, and each cell's final states; None where a cell cannot be run so."""
-        if not all(_can_be_split(cell, states) for cell, states in zip(cells, initial_state)):
+        if not all(self._can_be_split(cell, states) for cell, states in zip(cells, initial_state)):
             return None
         mask = None if mask is None else ops.cast(keras.tree.flatten(mask)[0], "bool")
         if self.go_backwards:
@@ -74,7 +74,7 @@ class RNN(keras.layers.RNN):
             if training and _drops(cell):
                 mask_x, mask_h = cell.dropout_masks(x[:, 0], states[0])
                 x = x * ops.expand_dims(mask_x, 1)
-            results = run(cell, x, states, mask, mask_h, training, keep)
+            results = run(cell, x, states, mask, mask_h, training, keep, self.return_state or self.stateful)
             if results is None:
                 return None
             x, final = results
@@ -85,6 +85,12 @@ class RNN(keras.layers.RNN):
             last = ops.where(valid[:, -1], last, ops.zeros_like(last))
             x = x if x is None else ops.where(valid, x, ops.zeros_like(x))
         return last, ops.expand_dims(last, 1) if x is None else x, finals
+
+    def _can_be_split(self, cell, states):
+        # Keras casts weights in calls: of this layer, but on TensorFlow the loop has functions of its own.
+        cast = cell.variable_dtype if keras.backend.backend() == "tensorflow" else self.compute_dtype
+        states = states if isinstance(states, (list, tuple)) else [states]
+        return cell.compute_dtype == cast and has_parts(cell) and not any(map(keras.tree.is_nested, states))
 
 
 _portable = contextvars.ContextVar("portable", default=False)
@@ -124,17 +130,20 @@ def _fast_path(x):
 
     Only what is a part of a graph is compiled: it would have no use where it runs once.
     """
-    if keras.backend.backend() != "tensorflow" or not (module := _tensorflow()).in_graph(x):
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax", "torch"):
         return None
-    exporters = [name for name in _callers() if name.startswith(EXPORTERS)]
-    if any(name.startswith(WITHOUT_LISTS) for name in exporters):
+    module, exporters = _module(backend), [name for name in _callers() if name.startswith(EXPORTERS)]
+    if backend == "tensorflow" and not module.in_graph(x):
+        return None
+    if backend == "tensorflow" and any(name.startswith(WITHOUT_LISTS) for name in exporters):
         return module.run_without_lists
     return None if exporters or _portable.get() else module.run
 
 
-def _tensorflow():
-    """recurrent_tensorflow.py, beside this file, whatever that is called."""
-    name = "recurrent_tensorflow"
+def _module(backend):
+    """recurrent_tensorflow.py, _jax.py or _torch.py, beside this file, whatever that is called."""
+    name = f"recurrent_{backend}"
     return importlib.import_module(f"{__package__}.{name}" if __package__ else name)
 
 
@@ -146,12 +155,6 @@ def cells_of(cell):
 def has_parts(cell):
     """Whether a cell has the three methods that the fast loop needs."""
     return all(hasattr(cell, part) for part in ("project_input", "project_state", "step"))
-
-
-def _can_be_split(cell, states):
-    same_dtype = cell.compute_dtype == cell.variable_dtype  # Keras casts weights in its own calls only
-    flat = not any(keras.tree.is_nested(state) for state in (states if isinstance(states, (list, tuple)) else [states]))
-    return same_dtype and flat and has_parts(cell)
 
 
 def _drops(cell):
@@ -166,13 +169,13 @@ def usage(model):
     """
     if keras.backend.backend() != "tensorflow":
         return []
-    return [_tensorflow().usage(cell) for cell in _cells(model)]
+    return [_module("tensorflow").usage(cell) for cell in _cells(model)]
 
 
 def restore_usage(model, arrays):
     """Restore what `usage` returned, so that the layers of a model compile as if training had never stopped."""
     for cell, array in zip(_cells(model), arrays, strict=True):
-        _tensorflow().restore_usage(cell, array)
+        _module("tensorflow").restore_usage(cell, array)
 
 
 def _cells(model):

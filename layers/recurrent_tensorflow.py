@@ -23,7 +23,7 @@ def in_graph(x):
     return not tf.executing_eagerly()
 
 
-def run(cell, x, states, mask, mask_h, training, keep):
+def run(cell, x, states, mask, mask_h, training, keep, carry):
     """One cell over sequences, (batch, timesteps, features): its outputs, or None without `keep`, and final states.
 
     `mask` has shape (batch, timesteps, 1), `mask_h`, the recurrent dropout, that of the first state; both may be None.
@@ -44,7 +44,7 @@ def run(cell, x, states, mask, mask_h, training, keep):
     return outputs, results
 
 
-def run_without_lists(cell, x, states, mask, mask_h, training, keep):
+def run_without_lists(cell, x, states, mask, mask_h, training, keep, carry):
     """As `run`, by operations that LiteRT and OpenVINO have: they know no lists of tensors, which other loops need.
 
     All outputs are gone through at every timestep, so it suits short sequences.

@@ -25,6 +25,8 @@ class SimpleRNNCell(Cell):
     ways. Dropout, call arguments, returns and errors are those of `Cell`; the state is h_{t-1}, shape (batch, units).
     """
 
+    fused = "simple"
+
     def project_input(self, x):
         """W x + b: (..., features) to (..., units)."""
         wx = ops.matmul(x, self.kernel)

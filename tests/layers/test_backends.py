@@ -3,6 +3,7 @@
 A process has one backend: KERAS_BACKEND=jax python -m pytest --noconftest tests/layers/test_backends.py
 """
 
+import contextlib
 import functools
 import importlib
 import itertools
@@ -39,6 +40,7 @@ pairs = [*itertools.product(WITH_TWIN, CONTAINERS), *itertools.product(WITHOUT_T
 every_case = pytest.mark.parametrize("case, container", pairs)
 some_cases = pytest.mark.parametrize("case", ["lstm", "minimal"])  # two states; weights in `step`
 masked_and_not = pytest.mark.parametrize("mask", [None, MASK], ids=["", "masked"])
+ON_GPU = framework.default_backend() == "gpu" if BACKEND == "jax" else framework.cuda.is_available()
 jax_only = pytest.mark.skipif(BACKEND != "jax", reason="transformations of JAX")
 
 
@@ -53,9 +55,18 @@ def ours(case, container="layers.RNN", cell=None, **options):
 
 
 def reference(case, **options):
-    """The built-in layer; where there is none, our cell in Keras's own layer."""
+    """The built-in layer, without cuDNN's kernel; where there is none, our cell in Keras's own layer."""
     cls, arguments = CELLS[case]
-    return TWINS[cls][1](UNITS, **arguments, **options) if cls in TWINS else ours(case, "keras.layers.RNN", **options)
+    if cls not in TWINS:
+        return ours(case, "keras.layers.RNN", **options)
+    return TWINS[cls][1](UNITS, **arguments, **options, **({} if cls is layers.SimpleRNNCell else {"use_cudnn": False}))
+
+
+@pytest.fixture
+def without_kernel():
+    """cuDNN's kernels are not differentiated twice, nor forward, nor vectorized: `portable` is the way out."""
+    with layers.portable() if ON_GPU else contextlib.nullcontext():
+        yield
 
 
 def randomized(layer, shape=SHAPE):
@@ -128,6 +139,22 @@ def test_outputs_and_states(case, container, mask, bidirectional):
         results += [layer(x, mask=mask), compiled(functools.partial(layer, mask=mask))(x)]
     for result in results[1:]:
         assert_close(result, results[0])
+
+
+@pytest.mark.skipif(not ON_GPU or BACKEND != "jax", reason="a kernel for a GPU, which JAX takes for large layers")
+@masked_and_not
+def test_a_kernel_for_large_layers(mask, monkeypatch):
+    from layers import recurrent_jax
+
+    ran, cudnn = [], recurrent_jax._cudnn
+    monkeypatch.setattr(recurrent_jax, "LARGE", UNITS)
+    monkeypatch.setattr(recurrent_jax, "_cudnn", lambda *arguments: (ran.append(1), cudnn(*arguments))[1])
+    options = {"return_sequences": True, "return_state": True}
+    call = lambda layer, x: layer(x, mask=mask, training=True)
+    mine, theirs = (randomized(layer("lstm", **options)) for layer in (ours, reference))
+    assert_close(compiled(lambda x: call(mine, x))(sequences()), call(theirs, sequences()))
+    assert_close(*(gradients(layer, call, sequences()) for layer in (mine, theirs)), 1e-4)
+    assert ran
 
 
 @every_case
@@ -280,7 +307,9 @@ PLACES = [in_map, in_scan, in_loop, in_branch, in_switch, in_a_cell, repeated, r
 @some_cases
 @masked_and_not
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
-def test_gradients_in_programs(place, mask, case):
+def test_gradients_in_programs(place, mask, case, request):
+    if place is vectorized:
+        request.getfixturevalue("without_kernel")
     mine, theirs = (
         gradients(randomized(layer), lambda layer, x: place(layer, x, mask), sequences())
         for layer in (ours(case), reference(case))
@@ -291,7 +320,7 @@ def test_gradients_in_programs(place, mask, case):
 
 @some_cases
 @masked_and_not
-def test_gradients_of_gradients(mask, case):
+def test_gradients_of_gradients(mask, case, without_kernel):
     call = lambda layer, x: layer(x, mask=mask)
     mine, theirs = (gradients(randomized(layer), call, sequences(), True) for layer in (ours(case), reference(case)))
     assert all(np.abs(gradient).max() > 1e-4 for gradient in arrays(mine))
@@ -343,7 +372,7 @@ def transformed(layer, transform, mask=None, compile=compiled):
 @some_cases
 @masked_and_not
 @pytest.mark.parametrize("transform", TRANSFORMATIONS, ids=lambda transform: transform.__name__)
-def test_transformations(transform, mask, case):
+def test_transformations(transform, mask, case, without_kernel):
     mine, theirs = (transformed(layer, transform, mask) for layer in (ours(case), reference(case)))
     assert all(np.abs(derivative).max() > 1e-4 for derivative in arrays(mine))
     assert_close(mine, theirs, 1e-4)
@@ -351,7 +380,7 @@ def test_transformations(transform, mask, case):
 
 @jax_only
 @pytest.mark.parametrize("transform", [jvp, jacfwd, jacrev], ids=lambda transform: transform.__name__)
-def test_transformations_outside_of_jit(transform):
+def test_transformations_outside_of_jit(transform, without_kernel):
     mine = transformed(ours("lstm"), transform, compile=lambda function: function)
     assert_close(mine, transformed(reference("lstm"), transform), 1e-4)
 
