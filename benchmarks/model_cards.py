@@ -107,9 +107,7 @@ def card(row, trained, run):
         data=wrapped(DATA[config["settings"]["data"]]),
         settings=", ".join(f"`--{name.replace('_', '-')} {config['settings'][name]}`" for name in row.settings),
         weights=run.model().count_params(),
-        minutes=format(run.metrics()["minutes"], ".2g")
-        if run.metrics()["minutes"] < 10
-        else round(run.metrics()["minutes"]),
+        minutes=f"{minutes:.1f}" if minutes < 10 else round(minutes),
         tensorflow=config["versions"]["tensorflow"],
         keras=config["versions"]["keras"],
         command=command(row),

@@ -5,6 +5,7 @@ layers on a GPU too: XLA makes one matrix product of W x and U h there.
 """
 
 import jax
+import keras
 from jax import numpy as jnp
 from jax.experimental import rnn
 
@@ -24,9 +25,14 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     if is_lstm and large and training and not cell.recurrent_dropout and x.size and x.dtype == jnp.float32:
         return _cudnn(cell, x, states, mask)
 
+    weights = keras.StatelessScope(initialize_variables=False)
+    for variable in cell.weights:
+        weights.add_update((variable, variable.value))  # cast here for mixed precision, not at every timestep
+
     def body(states, element):
         wx_t, *valid = element
-        new = cell.step(wx_t, cell.project_state(states[0] if mask_h is None else states[0] * mask_h), states)
+        with weights:
+            new = cell.step(wx_t, cell.project_state(states[0] if mask_h is None else states[0] * mask_h), states)
         new = [jnp.where(valid[0], a, b) for a, b in zip(new, states)] if valid else new
         return new, new[0] if keep else None
 

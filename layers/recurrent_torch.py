@@ -1,5 +1,6 @@
 """The fast path of layers.RNN on Keras's PyTorch backend: cuDNN's or oneDNN's kernel for the whole cell, or a loop."""
 
+import keras
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -16,9 +17,13 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     states = [state.clone() for state in states] if carry else states  # a stateful layer overwrites them
     if _has_kernel(cell, x) and not (training and cell.recurrent_dropout):
         return _run_kernel(cell, x, states, mask, keep, carry)
+    weights = keras.StatelessScope(initialize_variables=False)
+    for variable in cell.weights:
+        weights.add_update((variable, variable.value))  # cast here for mixed precision, not at every timestep
     wx, outputs = cell.project_input(x), []
     for t in range(x.shape[1]):
-        new = cell.step(wx[:, t], cell.project_state(states[0] if mask_h is None else states[0] * mask_h), states)
+        with weights:
+            new = cell.step(wx[:, t], cell.project_state(states[0] if mask_h is None else states[0] * mask_h), states)
         states = new if mask is None else [torch.where(mask[:, t], a, b) for a, b in zip(new, states)]
         outputs += states[:keep]
     return torch.stack(outputs, dim=1) if keep else None, states
