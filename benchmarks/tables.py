@@ -137,7 +137,7 @@ def results(folder=record.RESULTS):
     rows = []
     for path in sorted(Path(folder).glob("*.*.json")):
         result = json.loads(path.read_text())
-        if path.stem in (*MATRICES, *PANELS.values()) or result["recipe"] == "recurrent_speed":
+        if path.stem in (*MATRICES, *PANELS.values()) or result["recipe"].endswith("_speed"):
             continue
         run = len(result["seeds"]), f"{np.mean(result['minutes']):.1f}", _machine(**result["machine"])
         for name, metric in result["metrics"].items():
@@ -230,6 +230,20 @@ def speed(folder=record.RESULTS):
     return markdown.table(["layers.RNN / keras.layers", *sizes], rows)
 
 
+def backend_speed(folder=record.RESULTS):
+    """The table of times on a GPU as ratios to those of keras.layers on the same backend; "–" where that raises."""
+    rows, sizes = [], []
+    for backend, peers in (("torch", ["layers.RNN", "torch.nn"]), ("jax", ["layers.RNN"])):
+        for cell, by_dtype in record.read(f"backend_speed.{backend}-gpu", folder)["metrics"].items():
+            for dtype, by_size in by_dtype.items():
+                sizes = list(by_size)
+                for measure in next(iter(by_size.values())):
+                    cells = [[by_size[size][measure][peer].get("ratio") for peer in peers] for size in sizes]
+                    texts = [" / ".join("–" if r is None else f"{r:.2g}" for r in ratios) for ratios in cells]
+                    rows.append([f"{backend}, {cell}, {dtype}, {measure}", *texts])
+    return markdown.table(["layers.RNN, on PyTorch also torch.nn", *sizes], rows)
+
+
 def exports(folder=record.RESULTS):
     """The table of exports: for each recipe and format the largest difference from Keras, and the ratio of times."""
     rows = []
@@ -296,6 +310,7 @@ TABLES = {
     "short_series": short_series,
     "results": results,
     "speed": speed,
+    "backend_speed": backend_speed,
     "exports": exports,
     "server": server,
 }

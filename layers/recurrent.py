@@ -11,7 +11,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("rnn_recipes")
 class RNN(keras.layers.RNN):
-    """`keras.layers.RNN` with the same arguments and results, and faster on a CPU (benchmarks/recurrent_speed.py).
+    """`keras.layers.RNN` with the same arguments and results, and faster (see docs/speed.md).
 
     It needs a cell with these three methods, which all cells of this project have:
 
@@ -24,11 +24,16 @@ class RNN(keras.layers.RNN):
     `project_input` and `project_state` are one matrix product each, after the loop. If a cell has dropout, its method
     `dropout_masks(x, h)` returns what to multiply the inputs and h by at every timestep.
 
-    The fast loop runs on Keras's TensorFlow backend, in graphs: fit, evaluate, predict, tf.function. XLA compiles it
-    for a batch size and a length once these have run for about as long as compiling takes.
-    In all other cases this layer runs the loop of keras.layers.RNN, at its speed: outside of graphs, on JAX (where XLA
-    compiles Keras's loop, which was faster than one by hand) and PyTorch, in mixed precision, with `unroll=True`,
-    around a cell that lacks one of the methods or has nested states, and in what `model.export` writes, which then has
+    On TensorFlow the fast loop runs in graphs: fit, evaluate, predict, tf.function. XLA compiles it for a batch size
+    and a length once these have run for about as long as compiling takes. On PyTorch, LSTMCell, GRUCell and
+    SimpleRNNCell with the usual activations run as kernels of PyTorch (cuDNN on a GPU, oneDNN on a CPU), masked or not;
+    all other cells run in a loop, with the inputs projected before it. On JAX such a loop is used for training on a
+    GPU, and cuDNN's kernel for training LSTMs of more than 512 units in float32. A kernel of cuDNN has no second-order
+    and no forward-mode derivatives and is not vectorized; `portable` is the way out.
+
+    In all other cases this layer runs the loop of keras.layers.RNN, at its speed: on TensorFlow outside of graphs and
+    in mixed precision; on JAX on a CPU and for most inference, where that loop was the fastest; with `unroll=True`;
+    around a cell that lacks one of the methods or has nested states; and in what `model.export` writes, which then has
     only standard operations (use `portable` for graphs that you make yourself).
     """
 
@@ -98,9 +103,10 @@ _portable = contextvars.ContextVar("portable", default=False)
 
 @contextlib.contextmanager
 def portable():
-    """Within this context layers.RNN adds to a graph what keras.layers.RNN would: standard operations only.
+    """Within this context layers.RNN runs what keras.layers.RNN would: standard operations only.
 
-    For graphs that you make yourself and that leave the process; `model.export` does not need it:
+    For derivatives that a kernel does not have, and for graphs that you make yourself and that leave the process;
+    `model.export` does not need it:
 
         with layers.portable():
             function = tf.function(model).get_concrete_function(tf.TensorSpec((None, None, 8)))

@@ -23,6 +23,7 @@ def test_a_document_shows_the_results_as_they_are(path):
 @pytest.mark.parametrize("table", tables.TABLES)
 def test_a_table_is_where_readers_look_for_it(table):
     elsewhere = {"headlines": "README.md", "exports": "docs/export.md", "server": "docs/export.md"}
+    elsewhere |= {"backend_speed": "docs/speed.md"}
     elsewhere |= {"panels": "docs/stock_prices.md", "short_series": "docs/stock_prices.md"}
     path = record.ROOT / elsewhere.get(table, "docs/results.md")
     assert BEGIN.format(table) in path.read_text(encoding="utf-8")

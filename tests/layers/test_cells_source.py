@@ -18,6 +18,7 @@ STANDARD = sys.stdlib_module_names | {"keras"}
 ALLOWED = {"__init__.py": {"layers"}, "__main__.py": STANDARD | {"layers", "cyclopts"}}
 ALLOWED |= {"convert.py": STANDARD | {"layers"}, "torch_weights.py": STANDARD | {"numpy"}}
 ALLOWED |= {"recurrent_tensorflow.py": {"keras", "os", "pathlib", "tensorflow", "weakref"}}
+ALLOWED |= {"recurrent_jax.py": {"jax", "keras"}, "recurrent_torch.py": {"keras", "torch"}}
 ALLOWED |= {path.name: {"keras", "layers"} for path in CELLS}
 FROM_LAYERS = {"layers.cell.Cell", "layers.cell.GatedCell", "layers.cell.MemoryCell"}
 

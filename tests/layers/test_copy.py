@@ -64,9 +64,8 @@ def project(tmp_path_factory):
 def test_what_is_written_and_printed(project):
     folder, printed = project
     files = sorted(path.name for path in folder.iterdir())
-    assert files == sorted(
-        [f"{m}.py" for m in MODULES] + [f"test_{m}.py" for m in MODULES] + ["recurrent_tensorflow.py"]
-    )
+    backends = [f"recurrent_{backend}.py" for backend in ("jax", "tensorflow", "torch")]
+    assert files == sorted([f"{m}.py" for m in MODULES] + [f"test_{m}.py" for m in MODULES] + backends)
     for file in files:
         assert f"wrote {folder / file}\n" in printed
     for name in command.CLASSES:
@@ -83,7 +82,7 @@ def test_a_copied_cell_is_one_file_that_imports_keras_alone(name, project):
     text = (project[0] / f"{command.module_of(name)}.py").read_text()
     tree = ast.parse(text)
     imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert imports == ["import keras", "from keras import constraints, initializers, ops, regularizers"]
+    assert imports == ["import keras", "from keras import activations, constraints, initializers, ops, regularizers"]
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
     assert classes == [
         cls.__name__ for cls in reversed(getattr(layers, name).__mro__) if cls.__name__ in [*BASES, name]
