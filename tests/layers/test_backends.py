@@ -34,6 +34,7 @@ if "EVERY_CELL" not in os.environ:  # one with weights in `step`, one with norma
 CONTAINERS = {"keras.layers.RNN": keras.layers.RNN, "layers.RNN": layers.RNN}
 MASK = np.random.default_rng(2).random(SHAPE[:2]) < 0.6
 MASK[1] = False
+MASK[2] = np.arange(SHAPE[1]) == 3  # a single step
 
 # Cells without a built-in layer are compared with themselves in keras.layers.RNN.
 pairs = [*itertools.product(WITH_TWIN, CONTAINERS), *itertools.product(WITHOUT_TWIN, ["layers.RNN"])]
@@ -157,6 +158,22 @@ def test_a_kernel_for_large_layers(mask, monkeypatch):
     assert ran
 
 
+@masked_and_not
+@pytest.mark.parametrize("case", WITH_TWIN)
+def test_mixed_precision(case, mask):
+    """Outputs and gradients within bfloat16's rounding, in its type; weights and their gradients stay float32."""
+    options = {"return_sequences": True, "return_state": True, "dtype": "mixed_bfloat16"}
+    call = lambda layer, x: [ops.cast(y, "float32") for y in layer(x, mask=mask, training=True)]
+    mine, theirs = ours(case, cell={"dtype": "mixed_bfloat16"}, **options), reference(case, **options)
+    randomized(mine), randomized(theirs)
+    assert [y.dtype for y in mine(sequences(), mask=mask)] == [y.dtype for y in theirs(sequences(), mask=mask)]
+    assert_close(call(mine, sequences()), call(theirs, sequences()), 3e-2)
+    slopes = [gradients(layer, call, sequences()) for layer in (mine, theirs)]
+    assert {keras.backend.standardize_dtype(g.dtype) for g in keras.tree.flatten(slopes)} == {"float32"}
+    for a, b in zip(*map(arrays, slopes), strict=True):
+        assert np.linalg.norm(a - b) < 0.03 * np.linalg.norm(b)
+
+
 @every_case
 def test_stateful(case, container):
     results = []
@@ -203,6 +220,14 @@ def test_fit_with_dropout(case, container, stateful):
         model.evaluate(x, y, verbose=0)
     if not stateful:
         np.testing.assert_allclose(model.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@every_case
+def test_recurrent_dropout_alone(case, container):
+    """No kernel has it, so none may run."""
+    layer = randomized(ours(case, container, {"recurrent_dropout": 0.5}))
+    plain, first, second = (arrays(layer(sequences(), training=training))[0] for training in (False, True, True))
+    assert min(np.abs(plain - first).max(), np.abs(first - second).max()) > 1e-3
 
 
 @every_case
