@@ -116,7 +116,7 @@ def measure(cell, size, dtype, rounds):
             for key in KEYS:
                 calls[name][key]()  # which may compile
         except Exception as error:
-            del calls[name]
+            calls.pop(name, None)
             print(f"{name} raises {type(error).__name__}: {str(error).splitlines()[0]}")
     report = {}
     for key in KEYS:
@@ -139,7 +139,7 @@ def summary(own, baseline):
 
 
 def device():
-    """What the backend computes on, by name."""
+    """The name of the GPU that the backend computes on; None where it has none."""
     module = importlib.import_module(keras.backend.backend())
     if keras.backend.backend() == "jax":
         found = module.devices()[0]
@@ -184,8 +184,10 @@ def main(
     for text, known in ((cells, CELLS), (sizes, SIZES), (dtypes, DTYPES)):
         if unknown := [name for name in text.split(",") if name not in known]:
             sys.exit(f"error: Choose from {', '.join(known)}. Received: {', '.join(unknown)}")
-    path = Path(output) / f"backend_speed.{backend}-{'gpu' if device() else 'cpu'}.json"
-    content = {"recipe": "backend_speed", "variant": path.stem.partition(".")[2], "command": " ".join(sys.argv)}
+    command = " ".join([f"KERAS_BACKEND={backend} python benchmarks/backend_speed.py", *sys.argv[1:]])
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"backend_speed.{backend}-{'gpu' if device() else 'cpu'}.json"
+    content = {"recipe": "backend_speed", "variant": path.stem.partition(".")[2], "command": command}
     content |= provenance() | {"metrics": {}}
     for cell in cells.split(","):
         for dtype in dtypes.split(","):

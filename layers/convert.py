@@ -25,7 +25,7 @@ _EXCHANGED = (*_BUILT_IN_LAYER.values(), keras.layers.RNN, RNN, Embedding)
 
 
 def accelerate(model):
-    """Copy a model, with `layers.RNN` in place of the built-in recurrent layers, which is faster on a CPU.
+    """Copy a model, with `layers.RNN` in place of the built-in recurrent layers, which is faster.
 
     `keras.layers.SimpleRNN`, `LSTM`, `GRU` and `RNN` become `layers.RNN` around the cell of the same name, wherever
     they are: in nested models, in `Bidirectional`, `TimeDistributed` and other wrappers, in stacked cells, and in
@@ -34,7 +34,7 @@ def accelerate(model):
     differ: a built-in cell draws one for each gate, `layers.LSTMCell` and `layers.GRUCell` one for all gates.
 
     A layer stays as it is, and a warning names it, if it is unrolled, an instance of a subclass, or around a cell
-    without the three methods that `layers.RNN` needs. On a GPU, `keras.layers.LSTM` and `GRU` use cuDNN: measure first.
+    without the three methods that `layers.RNN` needs. On a GPU, see docs/speed.md first.
 
     Files: load old weights, also those of Keras 2 (`.h5`, `.weights.h5` or a whole model's file, through
     `model.load_weights`), into the model of built-in layers, and then accelerate it.

@@ -55,7 +55,7 @@ class RNN(keras.layers.RNN):
         for cell in cells:
             if training and _drops(cell):
                 cell.seed_generator.next()  # new masks, also where the first state comes from outside
-        run = None if self.unroll else _fast_path(sequences)
+        run = None if self.unroll else _fast_path(sequences, cells, training)
         results = run and self._fast_loop(run, cells, sequences, states, mask, training)
         if not results:
             return super().inner_loop(sequences, initial_state, mask, training)
@@ -131,17 +131,12 @@ def _callers():
         frame = frame.f_back
 
 
-def _fast_path(x):
-    """What runs a cell over x; None for Keras's own loop.
-
-    Only what is a part of a graph is compiled: it would have no use where it runs once.
-    """
+def _fast_path(x, cells, training):
+    """What runs a cell over x; None for Keras's own loop."""
     backend = keras.backend.backend()
-    if backend not in ("tensorflow", "jax", "torch"):
+    if backend not in ("tensorflow", "jax", "torch") or not (module := _module(backend)).helps(x, cells, training):
         return None
-    module, exporters = _module(backend), [name for name in _callers() if name.startswith(EXPORTERS)]
-    if backend == "tensorflow" and not module.in_graph(x):
-        return None
+    exporters = [name for name in _callers() if name.startswith(EXPORTERS)]
     if backend == "tensorflow" and any(name.startswith(WITHOUT_LISTS) for name in exporters):
         return module.run_without_lists
     return None if exporters or _portable.get() else module.run

@@ -12,17 +12,19 @@ from jax.experimental import rnn
 LARGE = 513  # units from which on matrix products are what takes the time
 
 
+def helps(x, cells, training):
+    """Whether this is faster than Keras's loop."""
+    return jax.default_backend() != "cpu" and (training or all(map(_is_large, cells)))
+
+
 def run(cell, x, states, mask, mask_h, training, keep, carry):
     """One cell over sequences, (batch, timesteps, features): its outputs, or None without `keep`, and final states.
 
-    `mask` has shape (batch, timesteps, 1), `mask_h`, the recurrent dropout, that of the first state. Returns None where
-    Keras's loop is faster.
+    `mask` has shape (batch, timesteps, 1), `mask_h`, the recurrent dropout, that of the first state; both may be None.
+    All final states are right, whether or not they are asked for (`carry`).
     """
-    large = getattr(cell, "units", 0) >= LARGE
-    if jax.default_backend() == "cpu" or not (training or large):
-        return None
     is_lstm = hasattr(cell, "fused_kernel") and cell.fused_kernel() == "lstm"
-    if is_lstm and large and training and not cell.recurrent_dropout and x.size and x.dtype == jnp.float32:
+    if is_lstm and _is_large(cell) and training and not cell.recurrent_dropout and x.size and x.dtype == jnp.float32:
         return _cudnn(cell, x, states, mask)
 
     weights = keras.StatelessScope(initialize_variables=False)
@@ -39,6 +41,10 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     sequences = [cell.project_input(x), *([] if mask is None else [mask])]
     finals, outputs = jax.lax.scan(body, states, [jnp.swapaxes(a, 0, 1) for a in sequences])
     return jnp.swapaxes(outputs, 0, 1) if keep else None, finals
+
+
+def _is_large(cell):
+    return getattr(cell, "units", 0) >= LARGE
 
 
 def _cudnn(cell, x, states, mask):

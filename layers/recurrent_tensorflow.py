@@ -19,7 +19,8 @@ COMPILE_AFTER = 10_000  # timesteps of a small layer, each of about 50 µs
 WEIGHTS, ROWS, SEQUENCES = range(3)  # kinds of tensors, by the number of their dimensions that any call can change
 
 
-def in_graph(x):
+def helps(x, cells, training):
+    """Whether x is a part of a graph: what runs once has no use for a compiled loop."""
     return not tf.executing_eagerly()
 
 
@@ -27,6 +28,7 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     """One cell over sequences, (batch, timesteps, features): its outputs, or None without `keep`, and final states.
 
     `mask` has shape (batch, timesteps, 1), `mask_h`, the recurrent dropout, that of the first state; both may be None.
+    All final states are right, whether or not they are asked for (`carry`).
     Returns None where `project_state` or `step` use more than their arguments and the cell's weights, because only
     TensorFlow's own differentiation finds what else they use.
     """

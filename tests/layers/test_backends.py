@@ -142,11 +142,23 @@ def test_outputs_and_states(case, container, mask, bidirectional):
         assert_close(result, results[0])
 
 
+@jax_only
+@masked_and_not
+@pytest.mark.parametrize("case", [*WITH_TWIN, *WITHOUT_TWIN])
+def test_the_loop_of_a_gpu(case, mask, monkeypatch):
+    """On a CPU too, where JAX takes Keras's loop otherwise."""
+    monkeypatch.setattr(importlib.import_module("layers.recurrent_jax"), "helps", lambda *arguments: True)
+    options = {"return_sequences": True, "return_state": True}
+    call = lambda layer, x: layer(x, mask=mask, training=True)
+    mine, theirs = (randomized(layer(case, **options)) for layer in (ours, reference))
+    assert_close(compiled(lambda x: call(mine, x))(sequences()), call(theirs, sequences()))
+    assert_close(*(gradients(layer, call, sequences()) for layer in (mine, theirs)), 1e-4)
+
+
 @pytest.mark.skipif(not ON_GPU or BACKEND != "jax", reason="a kernel for a GPU, which JAX takes for large layers")
 @masked_and_not
 def test_a_kernel_for_large_layers(mask, monkeypatch):
-    from layers import recurrent_jax
-
+    recurrent_jax = importlib.import_module("layers.recurrent_jax")
     ran, cudnn = [], recurrent_jax._cudnn
     monkeypatch.setattr(recurrent_jax, "LARGE", UNITS)
     monkeypatch.setattr(recurrent_jax, "_cudnn", lambda *arguments: (ran.append(1), cudnn(*arguments))[1])
