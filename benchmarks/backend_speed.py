@@ -14,6 +14,7 @@ float16. torch.nn has no mask. TensorFlow is not needed.
 
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -24,6 +25,10 @@ import time
 import timeit
 from pathlib import Path
 from typing import Annotated
+
+_backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+if not importlib.util.find_spec(_backend):  # Keras would end in a traceback
+    sys.exit(f"error: The package of KERAS_BACKEND is not installed. Received: {_backend}")
 
 import cyclopts
 import keras
