@@ -85,10 +85,14 @@ class RNN(keras.layers.RNN):
             x, final = results
             finals.append(final if nested else final[0])
         last = keras.tree.flatten(finals[-1])[0]
-        if mask is not None:  # as in Keras: zero, or the last output, which before the first valid step is zero
-            valid = mask if self.zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), 1) > 0
-            last = ops.where(valid[:, -1], last, ops.zeros_like(last))
-            x = x if x is None else ops.where(valid, x, ops.zeros_like(x))
+        if mask is not None:  # as in Keras: zero, or the last output
+            valid, before = mask, ops.zeros_like(last)
+            if not self.zero_output_for_mask:
+                valid = ops.cumsum(ops.cast(mask, "int32"), 1) > 0
+                if keras.backend.backend() == "jax":  # where Keras takes the state of before for an output
+                    before = states[0]
+            last = ops.where(valid[:, -1], last, before)
+            x = x if x is None else ops.where(valid, x, ops.expand_dims(before, 1))
         return last, ops.expand_dims(last, 1) if x is None else x, finals
 
     def _can_be_split(self, cell, states):

@@ -142,17 +142,22 @@ def test_outputs_and_states(case, container, mask, bidirectional):
         assert_close(result, results[0])
 
 
-@jax_only
-@masked_and_not
-@pytest.mark.parametrize("case", [*WITH_TWIN, *WITHOUT_TWIN])
-def test_the_loop_of_a_gpu(case, mask, monkeypatch):
-    """On a CPU too, where JAX takes Keras's loop otherwise."""
-    monkeypatch.setattr(importlib.import_module("layers.recurrent_jax"), "helps", lambda *arguments: True)
-    options = {"return_sequences": True, "return_state": True}
-    call = lambda layer, x: layer(x, mask=mask, training=True)
+def assert_same_training(case, mask, **options):
+    """Outputs, final states and gradients of a call that begins with states of its own."""
+    options |= {"return_sequences": True, "return_state": True}
     mine, theirs = (randomized(layer(case, **options)) for layer in (ours, reference))
+    initial = [sequences((SHAPE[0], UNITS), seed=i) for i in range(len(keras.tree.flatten(mine.state_size)))]
+    call = lambda layer, x: layer(x, mask=mask, initial_state=initial, training=True)
     assert_close(compiled(lambda x: call(mine, x))(sequences()), call(theirs, sequences()))
     assert_close(*(gradients(layer, call, sequences()) for layer in (mine, theirs)), 1e-4)
+
+
+@pytest.mark.parametrize("mask, zero", [(None, False), (MASK, False), (MASK, True)], ids=["", "masked", "masked, zero"])
+@pytest.mark.parametrize("case", [*WITH_TWIN, *WITHOUT_TWIN])
+def test_training_with_initial_states(case, mask, zero, monkeypatch):
+    if BACKEND == "jax":  # the loop of a GPU: on a CPU it takes Keras's
+        monkeypatch.setattr(importlib.import_module("layers.recurrent_jax"), "helps", lambda *arguments: True)
+    assert_same_training(case, mask, zero_output_for_mask=zero)
 
 
 @pytest.mark.skipif(not ON_GPU or BACKEND != "jax", reason="a kernel for a GPU, which JAX takes for large layers")
@@ -162,11 +167,7 @@ def test_a_kernel_for_large_layers(mask, monkeypatch):
     ran, cudnn = [], recurrent_jax._cudnn
     monkeypatch.setattr(recurrent_jax, "LARGE", UNITS)
     monkeypatch.setattr(recurrent_jax, "_cudnn", lambda *arguments: (ran.append(1), cudnn(*arguments))[1])
-    options = {"return_sequences": True, "return_state": True}
-    call = lambda layer, x: layer(x, mask=mask, training=True)
-    mine, theirs = (randomized(layer("lstm", **options)) for layer in (ours, reference))
-    assert_close(compiled(lambda x: call(mine, x))(sequences()), call(theirs, sequences()))
-    assert_close(*(gradients(layer, call, sequences()) for layer in (mine, theirs)), 1e-4)
+    assert_same_training("lstm", mask)
     assert ran
 
 
@@ -184,6 +185,20 @@ def test_mixed_precision(case, mask):
     assert {keras.backend.standardize_dtype(g.dtype) for g in keras.tree.flatten(slopes)} == {"float32"}
     for a, b in zip(*map(arrays, slopes), strict=True):
         assert np.linalg.norm(a - b) < 0.03 * np.linalg.norm(b)
+
+
+@masked_and_not
+@pytest.mark.parametrize("case", WITH_TWIN)
+@pytest.mark.parametrize("of_cell, of_layer", itertools.permutations(["float32", "mixed_bfloat16"]))
+def test_a_cell_of_another_precision(of_cell, of_layer, case, mask, monkeypatch):
+    """As in keras.layers.RNN, bit for bit: Keras casts inputs and weights for the layer, then again for the cell."""
+    if BACKEND == "jax":  # it takes Keras's loop on a CPU otherwise
+        monkeypatch.setattr(importlib.import_module("layers.recurrent_jax"), "helps", lambda *arguments: True)
+    options = {"return_sequences": True, "return_state": True, "dtype": of_layer}
+    call = lambda layer: layer(sequences(), mask=mask, training=True)
+    mine, theirs = (call(randomized(ours(case, kind, {"dtype": of_cell}, **options))) for kind in CONTAINERS)
+    assert [y.dtype for y in mine] == [y.dtype for y in theirs]
+    assert_close([ops.cast(y, "float32") for y in mine], [ops.cast(y, "float32") for y in theirs], 1e-6)
 
 
 @every_case
