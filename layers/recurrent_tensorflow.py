@@ -7,6 +7,7 @@ long as that takes: whatever sizes come, and however often, this costs about twi
 
 import os
 import pathlib
+import re
 import weakref
 
 import keras
@@ -217,14 +218,12 @@ class _Loop:
 
     def _learn(self, wx, states, weights):
         """One step: which weights it uses, and whether only the sum of W x and U h, which is then all that is saved."""
-        with self._with(weights), tf.GradientTape() as tape:
-            tape.watch(weights)
+        # Not by a tape: it counts a gradient that two tensors share once too often, and this graph would stay for ever.
+        with self._with(weights):
             uh = self.cell.project_state(states[0])
-        in_projection = tape.gradient(uh, weights)
-        with self._with(weights), tf.GradientTape() as tape:
-            tape.watch([wx, uh, *weights])
             new = self.cell.step(wx, uh, states)
-        d_wx, d_uh, *in_step = tape.gradient(new, [wx, uh, *weights])
+        in_projection = tf.gradients(uh, weights)
+        d_wx, d_uh, *in_step = tf.gradients(new, [wx, uh, *weights], stop_gradients=uh)
         self.additive = d_wx is not None and d_wx is d_uh
         self.used = [a is not None or b is not None for a, b in zip(in_projection, in_step)]
         self.in_step = [i for i, d in enumerate(d for d, used in zip(in_step, self.used) if used) if d is not None]
@@ -318,8 +317,7 @@ class _Loop:
             plain = tf.function(flat, signature, autograph=False).get_concrete_function()
             fast = plain
             if not any(op.type.startswith("Debug") for op in plain.graph.get_operations()):  # those XLA does not know
-                fast = tf.function(lambda *t: plain(*t), signature, autograph=False, jit_compile=True)
-                fast = fast.get_concrete_function()
+                fast = _compiled(plain, signature)
             self.traced[key] = [
                 lambda part, f=f: f(*(a for a in tf.nest.flatten(part) if a is not None)) for f in (plain, fast)
             ]
@@ -377,6 +375,31 @@ class _Loop:
         specs = [self.linear_spec] if self.additive else [self.wx_spec, self.linear_spec]
         carry, d_linear = _scan(body, carry, (d_outputs, mask, wx, uh), length, specs, lagged, reverse=True)
         return [d_linear, carry[:n], carry[n:]]
+
+
+_COMPILED = {}
+
+
+def _compiled(function, signature):
+    """A function that XLA compiles, the same for equal ones: those of another layer, or of a model built once more.
+
+    XLA keeps its programs as long as the process lives, 7 MiB for the sizes of a training.
+    """
+    key = object() if function.captured_inputs else _contents(function)
+    if key not in _COMPILED:
+        fast = tf.function(lambda *tensors: function(*tensors), signature, autograph=False, jit_compile=True)
+        _COMPILED[key] = fast.get_concrete_function()
+    return _COMPILED[key]
+
+
+def _contents(function):
+    """A function and those that it calls, as text, with other names: theirs count all that the process has traced."""
+    inner = {f.signature.name: str(f) for f in function.graph.as_graph_def().library.function}
+    traced_as = sorted(inner, key=lambda name: int("0" + re.sub(r"\D", "", name)))
+    text = "".join([str(function.structured_outputs), str(function.function_def), *(inner[name] for name in traced_as)])
+    numbers = {name: f"#{i}" for i, name in enumerate([function.function_def.signature.name, *traced_as])}
+    longest_first = sorted(numbers, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda found: numbers[found[0]], text)
 
 
 def _work(cell):

@@ -296,6 +296,47 @@ def test_a_graph_ends_with_the_function_that_was_traced():
     assert graph() is None
 
 
+def test_what_was_traced_to_learn_of_a_cell_ends_with_it():
+    def graphs():
+        gc.collect()
+        return [id(g) for g in gc.get_objects() if isinstance(g, tf.Graph) and getattr(g, "name", "") == "_learn"]
+
+    before = graphs()
+    for case in CELLS:
+        layer = ours(case)
+        tf.function(lambda x, layer=layer: layer(x), autograph=False)(X)
+        assert len(graphs()) == len(before)
+        del layer
+
+
+def test_equal_layers_share_what_is_compiled(monkeypatch):
+    """XLA keeps its programs for ever: a model that is built again must not make them again."""
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 0)
+    monkeypatch.setattr(recurrent_tensorflow, "_COMPILED", compiled := {})
+
+    class Scaled(layers.SimpleRNNCell):
+        factor = 1.0
+
+        def step(self, wx, uh, states):
+            return [self.factor * h for h in super().step(wx, uh, states)]
+
+    def run(factor):
+        cell, twin = Scaled(UNITS), Scaled(UNITS)
+        cell.factor = twin.factor = factor
+        layer, reference = layers.RNN(cell), keras.layers.RNN(twin)
+        reference.build(X.shape)
+        layer.build(X.shape)
+        layer.set_weights(reference.get_weights())
+        result = tf.function(lambda x: layer(x), autograph=False)(X)
+        np.testing.assert_allclose(result, reference(X), rtol=0, atol=1e-5)
+        return len(compiled)
+
+    once = run(1.0)
+    assert once > 0
+    assert run(1.0) == once  # of other weights
+    assert run(0.5) == 2 * once  # of another constant, hence not the same
+
+
 @pytest.mark.parametrize("cores", [1, 2, 3, 4])
 def test_batches_in_parts_that_overlap(cores, monkeypatch):
     monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 0)
