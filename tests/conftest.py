@@ -1,7 +1,14 @@
-"""What all tests share: graphs that are not optimized, and memory that is given back after each file."""
+"""What all tests share: graphs that are not optimized, memory that is given back after each file, interpreters."""
 
 import ctypes
 import gc
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
 
 import keras
 import pytest
@@ -47,3 +54,29 @@ def untraced(monkeypatch):
 
     monkeypatch.setattr(recurrent_tensorflow, "helps", lambda *arguments: True)
     monkeypatch.setattr(recurrent_tensorflow._Loop, "_each", as_it_is)
+
+
+@pytest.fixture(scope="session")
+def stand_in():
+    """The path of a script that stands in for the interpreter; see tests/interpreters.py."""
+    program = pathlib.Path(__file__).parent / "interpreters.py"
+    spec = importlib.util.spec_from_file_location("interpreters", program)
+    interpreters = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(interpreters)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket has to be short
+        path, address = pathlib.Path(folder, "python"), pathlib.Path(folder, "socket")
+        interpreters.write_stand_in(path, sys.executable, address)
+        server = subprocess.Popen([sys.executable, "-P", program, address], env=environment, cwd=folder)
+        while not address.exists():
+            assert server.poll() is None
+            time.sleep(0.01)
+        yield path
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def quick_interpreter(stand_in, monkeypatch):
+    """What a test starts as `sys.executable` has imported Keras already, and nothing of this project."""
+    monkeypatch.setattr(sys, "executable", str(stand_in))

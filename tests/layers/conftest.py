@@ -100,3 +100,8 @@ def pytest_collection_modifyitems(items):
         return case is None or name in FOR_OTHER_ACTIVATIONS
 
     items[:] = filter(wanted, items)
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(quick_interpreter):
+    """The tests of each cell start one; they go along with a copy of the cell, so they cannot ask for it themselves."""
