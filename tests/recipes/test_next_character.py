@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from toolkit import training
+from toolkit import training, verification
 from toolkit.runs import Run, Stop
 from toolkit.text.characters import windows
 
@@ -18,27 +18,38 @@ import tensorflow as tf
 from datasets import characters
 from recipes import next_character
 
-SMALL = ["--units", 8, "--batch-size", 8, "--window", 20]
-ONCE = [*SMALL, "--epochs", 1]
+SMALL = {"units": 8, "batch_size": 8, "window": 20, "epochs": 2, "dropout": 0.2}
+FLAGS = [part for name, value in SMALL.items() for part in (f"--{name.replace('_', '-')}", value)]
 
 
-@pytest.fixture
-def short(monkeypatch):
-    monkeypatch.setattr(characters, "SIZE", 8000)
+@pytest.fixture(scope="module")
+def short():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(characters, "SIZE", 8000)
+        yield
 
 
-def test_train_evaluate_sample_and_type(run_recipe, short, capsys, monkeypatch):
-    assert run_recipe(next_character, "--run-dir", "mine", *ONCE) == 0
-    report = capsys.readouterr().out
-    left = {path.name for path in Path("mine").iterdir()} - {"tensorboard", "learning_curves.png"}
+@pytest.fixture(scope="module")
+def trained(short, tmp_path_factory):
+    """A run, and what its training printed."""
+    run, printed = tmp_path_factory.mktemp("trained") / "run", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", printed)
+        next_character.train(next_character.Settings(**SMALL), run_dir=run)
+    return run, printed.getvalue()
+
+
+def test_train_evaluate_sample_and_type(trained, run_recipe, capsys, monkeypatch):
+    run, report = trained
+    left = {path.name for path in run.iterdir()} - {"tensorboard", "learning_curves.png"}
     assert left == {*("config.json", "checkpoint.npz", "history.csv", "metrics.json", "model.keras", "alphabet.json")}
-    metrics = json.loads(Path("mine/metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["minutes"] > 0 and metrics["bits_per_character"] > 0
     assert 0 < metrics["bits_per_character_xz"] < metrics["bits_per_character_frequencies"] < 6
-    assert run_recipe(next_character, "evaluate", "--run", "mine") == 0
+    assert run_recipe(next_character, "evaluate", "--run", run) == 0
     assert capsys.readouterr().out.strip() in report
 
-    sample = ["sample", "The cat", "--run", "mine", "--length", 50, "--seed"]
+    sample = ["sample", "The cat", "--run", run, "--length", 50, "--seed"]
     written = []
     for seed in (1, 1, 2):
         assert run_recipe(next_character, *sample, seed) == 0
@@ -47,7 +58,7 @@ def test_train_evaluate_sample_and_type(run_recipe, short, capsys, monkeypatch):
     assert written[0] == written[1] != written[2]
 
     monkeypatch.setattr(sys, "stdin", io.StringIO("Th\n語"))
-    assert run_recipe(next_character, "type", "--run", "mine") == 0
+    assert run_recipe(next_character, "type", "--run", run) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line[0] for line in lines] == ["T", "h", "⏎", "語"]
     assert "not in the training split" in lines[3] and lines[0].count("%") == 5
@@ -71,10 +82,8 @@ def test_the_example_has_the_gates_of_its_cell_and_no_text_to_sample(run_recipe,
     assert "No finished run" in capsys.readouterr().err
 
 
-def test_a_resumed_training_ends_with_the_same_bits(run_recipe, eagerly, monkeypatch):
-    monkeypatch.setattr(characters, "SIZE", 4000)
-    options = ["--units", 8, "--batch-size", 32, "--window", 5, "--epochs", 2, "--dropout", 0.2]
-    assert run_recipe(next_character, "--run-dir", "whole", *options) == 0
+def test_a_resumed_training_ends_with_the_same_bits(trained, run_recipe, monkeypatch):
+    whole, _ = trained
     on_epoch_end = training.Checkpoint.on_epoch_end
 
     def dies(self, epoch, logs=None):
@@ -83,26 +92,26 @@ def test_a_resumed_training_ends_with_the_same_bits(run_recipe, eagerly, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(training.Checkpoint, "on_epoch_end", dies)
-        assert run_recipe(next_character, "--run-dir", "stopped", *options) == 2
+        assert run_recipe(next_character, "--run-dir", "stopped", *FLAGS) == 2
     assert run_recipe(next_character, "--run-dir", "stopped", "--resume") == 0
-    assert Path("whole/history.csv").read_text() == Path("stopped/history.csv").read_text()
-    weights = [Run(name).model().get_weights() for name in ("whole", "stopped")]
+    assert (whole / "history.csv").read_text() == Path("stopped/history.csv").read_text()
+    weights = [Run(name).model().get_weights() for name in (whole, "stopped")]
     for a, b in zip(*weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_own_text(run_recipe, capsys):
     Path("own.txt").write_text("Ein Männlein steht im Walde, ganz still und stumm.\n" * 200, encoding="utf-8")
-    assert run_recipe(next_character, "--data", "own.txt", "--run-dir", "mine", *ONCE, "--cell", "minimal") == 0
+    assert run_recipe(next_character, "--data", "own.txt", "--run-dir", "mine", *FLAGS, "--cell", "minimal") == 0
     assert "own.txt: characters 9,180 train" in capsys.readouterr().out
     assert pd.read_csv("mine/history.csv")["loss"].iloc[0] < 4
 
 
-def test_a_folder_in_another_encoding_is_read_again_and_another_text_is_noticed(run_recipe, eagerly, capsys):
+def test_a_folder_in_another_encoding_is_read_again_and_another_text_is_noticed(run_recipe, capsys):
     Path("plays").mkdir()
     for name in "ab":
         Path(f"plays/{name}.txt").write_bytes(f"Männlein {name}\n".encode("latin-1") * 200)
-    options = ["--data", "plays", "--encoding", "latin-1", "--run-dir", "mine", *ONCE]
+    options = ["--data", "plays", "--encoding", "latin-1", "--run-dir", "mine", *FLAGS]
     assert run_recipe(next_character, *options) == 0
     assert capsys.readouterr().out.startswith("plays: in latin-1, 2 files joined (a.txt to b.txt), 4,400 characters")
     assert run_recipe(next_character, "evaluate", "--run", "mine") == 0
@@ -132,7 +141,10 @@ def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, capsys, a
     assert not Path("runs").exists()
 
 
-def test_verify_passes(run_recipe, verify_quickly, capsys):
+def test_verify_passes(run_recipe, verify_quickly, monkeypatch, capsys):
+    verify = verification.verify
+    shorter = lambda build, cell, x, y, loss: verify(build, cell, x[:, :5], y[:, :5], loss)
+    monkeypatch.setattr(verification, "verify", shorter)
     assert run_recipe(next_character, "verify", "--units", 6) == 0
     assert "FAIL" not in capsys.readouterr().out
 
