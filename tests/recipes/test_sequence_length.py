@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from datasets import reviews
 from recipes import sequence_length
 
 SMALL = ["--lengths", "5,12", "--delays", "2,3", "--parameters", "300"]
 SMALL += ["--epochs", "1", "--recall-epochs", "1", "--batch-size", "256"]
 
 
-def test_an_interrupted_run_continues_with_the_same_results(run_recipe, capsys, monkeypatch):
+def test_an_interrupted_run_continues_with_the_same_results(run_recipe, eagerly, capsys, monkeypatch):
+    monkeypatch.setattr(reviews, "SIZES", {"train": 400, "validation": 100, "test": 100})
+    monkeypatch.setattr(sequence_length, "RECALL_SEQUENCES", (800, 200, 2_000))
     train_and_test, trained = sequence_length.train_and_test, []
 
     def stop_after_two(*key):
@@ -109,5 +112,5 @@ def test_without_delays_only_reviews_are_compared(run_recipe, monkeypatch, capsy
 
 
 def test_verify_passes(run_recipe, verify_quickly, capsys):
-    assert run_recipe(sequence_length, "verify", "--cell", "gru", "--parameters", 200, "--words", 9) == 0
+    assert run_recipe(sequence_length, "verify", "--cell", "gru", "--parameters", 200, "--words", 5) == 0
     assert "FAIL" not in capsys.readouterr().out
