@@ -1,7 +1,10 @@
 """The stock price recipe from the command line, on short parts of the built-in S&P 500."""
 
+import functools
+import io
 import json
 import math
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +16,36 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import prices
+from datasets import prices, tables
 from recipes import gates, stock_prices
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "stocks"
-SMALL = ["--window", "10", "--units", "3", "--epochs", "2", "--batch-size", "256"]
+SIZES = {"window": 10, "units": 3, "epochs": 2, "batch_size": 256}
+SMALL = [part for name, value in SIZES.items() for part in (f"--{name.replace('_', '-')}", value)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_intervals():
+    """From fewer draws: a report has many intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forecasts, "bootstrap_interval", functools.partial(forecasts.bootstrap_interval, repeats=200))
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(quick_intervals, tmp_path_factory):
+    """A function from a target to its run, and what its training printed."""
+
+    @functools.cache
+    def train(target):
+        run, printed = tmp_path_factory.mktemp(target) / "run", io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdout", printed)
+            stock_prices.train(stock_prices.Settings(target=target, start="2014-01-01", **SIZES), run_dir=run)
+        return run, printed.getvalue()
+
+    return train
 
 
 def write_csv(path, frame):
@@ -27,40 +54,39 @@ def write_csv(path, frame):
 
 
 @pytest.mark.parametrize("target", ["price", "volatility"])
-def test_train_evaluate_predict(run_recipe, target, capsys):
-    assert run_recipe(stock_prices, "--target", target, "--start", "2014-01-01", "--run-dir", "mine", *SMALL) == 0
-    report = capsys.readouterr().out
-    left = {path.name for path in Path("mine").iterdir()} - {"tensorboard"}
+def test_train_evaluate_predict(trained, run_recipe, target, capsys):
+    run, report = trained(target)
+    left = {path.name for path in run.iterdir()} - {"tensorboard"}
     plots = {"learning_curves.png", "forecasts.png", "errors_by_horizon.png", "fan.png"}
     arrays = {"checkpoint.npz", "training_residuals.npy", "daily_losses.npz"}
     assert left == plots | arrays | {"config.json", "history.csv", "metrics.json", "model.keras"}
-    metrics = json.loads(Path("mine/metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text())
     assert all(math.isfinite(value) for value in metrics.values()) and metrics["minutes"] > 0
     name = {"price": "rmse_ratio_naive", "volatility": "mse_ratio_har"}[target]
     assert metrics[f"{name}_low"] < metrics[name] < metrics[f"{name}_high"]
     assert name in report and "The network" in report
-    with np.load("mine/daily_losses.npz") as losses:
+    with np.load(run / "daily_losses.npz") as losses:
         assert {*losses} == {key.removesuffix("_p") for key in metrics if key.endswith("_p")}
         ratio = forecasts.loss_ratio(*losses[name]) ** (0.5 if target == "price" else 1)
         assert ratio == pytest.approx(metrics[name])
         assert forecasts.ratio_interval(name, *losses[name]) == [metrics[f"{name}_low"], metrics[f"{name}_high"]]
 
-    assert run_recipe(stock_prices, "evaluate", "--run", "mine") == 0
+    assert run_recipe(stock_prices, "evaluate", "--run", run) == 0
     assert capsys.readouterr().out.strip() in report
-    assert run_recipe(stock_prices, "predict", "--run", "mine", "--horizon", 4, "--paths", 50) == 0
+    assert run_recipe(stock_prices, "predict", "--run", run, "--horizon", 4, "--paths", 50) == 0
     table = capsys.readouterr().out
     assert "2019-01-04" in table and ("volatility" in table) == (target == "volatility")
-    assert Path("mine/future-sp500-2018-12-31.png").stat().st_size > 10_000
+    assert (run / "future-sp500-2018-12-31.png").stat().st_size > 10_000
 
     short = write_csv(Path("short.csv"), prices.read(end="1999-02-01"))
-    assert run_recipe(stock_prices, "predict", "--run", "mine", "--data", short, "--horizon", 2) == 0
+    assert run_recipe(stock_prices, "predict", "--run", run, "--data", short, "--horizon", 2) == 0
     assert "1999-02-02" in capsys.readouterr().out
     assert (
         run_recipe(
             stock_prices,
             "predict",
             "--run",
-            "mine",
+            run,
             "--data",
             write_csv(Path("short.csv"), prices.read(end="1999-01-10")),
         )
@@ -68,23 +94,27 @@ def test_train_evaluate_predict(run_recipe, target, capsys):
     )
     assert "The network looks 10 days back. Received: 4 days" in capsys.readouterr().err
 
-    assert run_recipe(stock_prices, "train", "--target", target, "--run-dir", "mine") == 2
+    assert run_recipe(stock_prices, "train", "--target", target, "--run-dir", run) == 2
     assert "never overwritten" in capsys.readouterr().err
 
 
-def test_the_future_changes_no_training_and_no_earlier_forecast(run_recipe):
+def test_the_future_changes_no_training_and_no_earlier_forecast(tmp_path):
     frame = prices.read(start="2012-01-01")
     first_test_day = prices.load(start="2012-01-01", window=10).dates["test"][0]
     changed = frame.copy()
     changed[changed.index > first_test_day] *= np.linspace(1.5, 3, (changed.index > first_test_day).sum())[:, None]
+    weights, forecast = [], []
     for name, version in {"a": frame, "b": changed}.items():
-        assert (
-            run_recipe(stock_prices, "--data", write_csv(Path(f"{name}.csv"), version), "--run-dir", name, *SMALL) == 0
-        )
-    a, b = ({"run": Run(name), "data": prices.load(f"{name}.csv", window=10)} for name in "ab")
-    for ours, others in zip(a["run"].model().get_weights(), b["run"].model().get_weights(), strict=True):
+        settings = stock_prices.Settings(data=str(write_csv(tmp_path / f"{name}.csv", version)), **SIZES)
+        data = stock_prices.load_data_of(settings)
+        run = runs.open_run(stock_prices.RECIPE, settings, data.checksum(), tmp_path / name)
+        stock_prices.trained(settings, None, data, run)
+        model = run.model()
+        weights.append(model.get_weights())
+        forecast.append(stock_prices.last_step_forecasts(model, data, "test"))
+    for ours, others in zip(*weights, strict=True):
         np.testing.assert_array_equal(ours, others)
-    before, after = (stock_prices.last_step_forecasts(x["run"].model(), x["data"], "test") for x in (a, b))
+    before, after = forecast
     np.testing.assert_array_equal(before[:2], after[:2])  # the second is made on the first test day
     assert (before[2:] != after[2:]).all()
 
@@ -132,9 +162,9 @@ def test_resume_refuses_damaged_files(stopped, name, content):
         stock_prices.train(stock_prices.Settings(data="prices.csv"), run_dir=Path("mine"), resume=True)
 
 
-def test_a_resumed_training_ends_with_the_same_bits(run_recipe, monkeypatch):
-    options = ["--start", "2016-01-01", "--target", "volatility", *SMALL]
-    assert run_recipe(stock_prices, "--run-dir", "whole", *options) == 0
+def test_a_resumed_training_ends_with_the_same_bits(trained, run_recipe, monkeypatch):
+    options = ["--start", "2014-01-01", "--target", "volatility", *SMALL]
+    whole, _ = trained("volatility")
     on_epoch_end = training.Checkpoint.on_epoch_end
 
     def dies(self, epoch, logs=None):
@@ -145,15 +175,15 @@ def test_a_resumed_training_ends_with_the_same_bits(run_recipe, monkeypatch):
         patch.setattr(training.Checkpoint, "on_epoch_end", dies)
         assert run_recipe(stock_prices, "--run-dir", "stopped", *options) == 2
     assert run_recipe(stock_prices, "--run-dir", "stopped", "--resume") == 0
-    for a, b in zip(*(Run(name).model().get_weights() for name in ("whole", "stopped")), strict=True):
+    for a, b in zip(*(Run(name).model().get_weights() for name in (whole, "stopped")), strict=True):
         np.testing.assert_array_equal(a, b)
-    with np.load("whole/daily_losses.npz") as whole, np.load("stopped/daily_losses.npz") as stopped:
-        assert all((whole[name] == stopped[name]).all() for name in whole)
+    with np.load(whole / "daily_losses.npz") as ours, np.load("stopped/daily_losses.npz") as others:
+        assert all((ours[name] == others[name]).all() for name in ours)
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
 def test_verify_passes(run_recipe, verify_quickly, cell, capsys):
-    assert run_recipe(stock_prices, "verify", "--cell", cell, "--units", 5, "--window", 12) == 0
+    assert run_recipe(stock_prices, "verify", "--cell", cell, "--units", 5, "--window", 5) == 0
     assert capsys.readouterr().out.count("pass") == 7
 
 
@@ -245,7 +275,15 @@ def test_what_is_asked_is_one_line_and_leaves_nothing_behind(run_recipe, capsys,
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the folder ../shared/data with the real tickers is not here")
-def test_a_real_file_of_many_tickers(run_recipe, capsys):
+def test_a_real_file_of_many_tickers(run_recipe, monkeypatch, capsys):
+    parse, parsed = tables.parse, {}  # the file is large: each command reads it, but its rows are parsed once
+
+    def parse_once(text, *arguments, **options):
+        if text not in parsed:
+            parsed[text] = parse(text, *arguments, **options)
+        return parsed[text]
+
+    monkeypatch.setattr(tables, "parse", parse_once)
     arguments = ["--data", "tickers_daily.csv.gz", "--data-dir", SHARED, "--ticker", "AAPL", "--start", "2012-01-01"]
     assert run_recipe(stock_prices, *arguments, "--target", "volatility", "--run-dir", "apple", *SMALL) == 0
     assert run_recipe(stock_prices, "predict", "--run", "apple", "--horizon", 3) == 0
@@ -300,7 +338,7 @@ def test_one_network_for_many_series(run_recipe, eagerly, capsys):
     assert run_recipe(stock_prices, "predict", "--run", "further", "--horizon", 2, "--paths", 50) == 0
 
 
-def test_few_days_start_from_the_published_network(run_recipe, eagerly, capsys):
+def test_few_days_start_from_the_published_network(run_recipe, capsys):
     path = write_csv(Path("mine.csv"), prices.read(start="2016-01-01")[["High", "Low", "Close"]])
     arguments = ["--data", path, "--target", "volatility", "--epochs", 1, "--run-dir", "started"]
     assert run_recipe(stock_prices, *arguments) == 0
