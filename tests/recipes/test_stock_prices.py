@@ -294,8 +294,8 @@ def test_a_real_file_of_many_tickers(run_recipe, monkeypatch, capsys):
 
 
 def three_series(path):
-    """The index's days from 2014 on, and two other series of the same days."""
-    frame = prices.read(start="2014-01-01")
+    """The index's days from 2016 on, and two other series of the same days."""
+    frame = prices.read(start="2016-01-01")
     tables = []
     for name, power in {"INDEX": 1.0, "WILD": 2.0, "CALM": 0.5}.items():
         table = frame[["High", "Low", "Close"]] ** power
