@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from toolkit import cells, decoding, runs
+from toolkit import cells, decoding, runs, verification
 from toolkit.text.subwords import START, Subwords
 
 import keras
@@ -116,17 +116,6 @@ def test_a_length_penalty_out_of_bounds_is_refused(trained, run_recipe, capsys):
     assert "length-penalty" in capsys.readouterr().err
 
 
-def test_without_attention_nothing_is_drawn(few, run_recipe, eagerly, capsys):
-    options = ["--attention", "none", "--reading", "reversed", *FLAGS]
-    assert run_recipe(translation, "--run-dir", "mine", *options) == 0
-    capsys.readouterr()
-    assert run_recipe(translation, "predict", "--run", "mine", "The cat sees a dog.") == 0
-    assert "drawn" not in capsys.readouterr().out
-    penalty = ["--coverage-penalty", 0.2]
-    assert run_recipe(translation, "predict", "--run", "mine", "The cat sees a dog.", *penalty) == 2
-    assert "needs a network with attention" in capsys.readouterr().err
-
-
 def test_an_ensemble_of_one_run_has_its_scores_and_of_two_runs_others(few, tmp_path, eagerly, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for seed in (0, 1):
@@ -140,12 +129,17 @@ def test_an_ensemble_of_one_run_has_its_scores_and_of_two_runs_others(few, tmp_p
     assert translation.ensemble_scores(finished, data)["chrf"] not in [scores["chrf"] for scores in alone]
 
 
-def test_own_pairs_in_languages_that_the_code_does_not_know(run_recipe, eagerly, capsys):
+def test_own_pairs_in_unknown_languages_and_without_attention_nothing_is_drawn(run_recipe, eagerly, capsys):
     rows = [f"{'ab'[i % 2]} {i} ξένος\tκ{i} {'xy'[i % 2]} 語" for i in range(120)]
     Path("own.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    options = ["--data", "own.tsv", "--direction", "qq-zz", "--run-dir", "mine"]
-    assert run_recipe(translation, "train", *options, *FLAGS) == 0
+    options = ["--data", "own.tsv", "--direction", "qq-zz", "--attention", "none", "--reading", "reversed"]
+    assert run_recipe(translation, "--run-dir", "mine", *options, *FLAGS) == 0
     assert "own.tsv, qq to zz: 96 train, 12 validation, 12 test" in capsys.readouterr().out
+    assert run_recipe(translation, "predict", "--run", "mine", "The cat sees a dog.") == 0
+    assert "drawn" not in capsys.readouterr().out
+    penalty = ["--coverage-penalty", 0.2]
+    assert run_recipe(translation, "predict", "--run", "mine", "The cat sees a dog.", *penalty) == 2
+    assert "needs a network with attention" in capsys.readouterr().err
 
 
 def test_a_vocabulary_too_small_for_the_text_is_one_line_with_the_least_that_is_enough(run_recipe, capsys):
@@ -201,7 +195,8 @@ cli.main(translation.app)
 def test_sums_are_learned_scored_and_resumed_by_another_process_with_the_same_bits(run_recipe, eagerly, capsys):
     """Other processes have other hash seeds and other random states of every library."""
     Path("sums.tsv").write_text("question\tanswer\n" + SUMS)
-    options = ["--data", "sums.tsv", "--columns", "source,target", *FLAGS, "--epochs", "2", "--word-dropout", "0.2"]
+    options = ["--data", "sums.tsv", "--columns", "source,target", *FLAGS, "--longest", "8", "--epochs", "2"]
+    options += ["--word-dropout", "0.2"]
 
     def process(fate, *arguments):
         command = [sys.executable, "-c", KILLED, fate, "train", *map(str, arguments)]
@@ -225,17 +220,25 @@ def test_sums_are_learned_scored_and_resumed_by_another_process_with_the_same_bi
     assert "The data is not what killed was trained on" in capsys.readouterr().err
 
 
-def test_verify_passes(run_recipe, verify_quickly, capsys):
+@pytest.fixture
+def short_sentences(monkeypatch):
+    """`verify` on sentences of up to four subwords instead of fourteen."""
+    draw = verification.random_sequences
+    shorter = lambda rng, count, _, *ids, **first: draw(rng, count, 4, *ids, **first)
+    monkeypatch.setattr(verification, "random_sequences", shorter)
+
+
+def test_verify_passes(run_recipe, verify_quickly, short_sentences, capsys):
     assert run_recipe(translation, "verify", "--attention", "none", "--units", 6, "--embedding", 5) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
-def test_verify_passes_with_attention(run_recipe, verify_quickly, capsys):
+def test_verify_passes_with_attention(run_recipe, verify_quickly, short_sentences, capsys):
     assert run_recipe(translation, "verify", "--units", 6, "--embedding", 5) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
-def test_verify_finds_a_wrong_cell(run_recipe, verify_quickly, capsys, monkeypatch):
+def test_verify_finds_a_wrong_cell(run_recipe, verify_quickly, short_sentences, capsys, monkeypatch):
     right = cells.CELLS["gru"].step
     wrong = lambda self, wx, uh, states: [1.01 * s for s in right(self, wx, uh, states)]
     monkeypatch.setattr(cells.CELLS["gru"], "step", wrong)
