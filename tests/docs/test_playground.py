@@ -73,10 +73,16 @@ def choose(page, select, value):
     page.execute_script(change, by(page, select), str(value), "input" if "#" in select else "change")
 
 
+def unpacked(cell, text):
+    """The network in Keras, the part of the page's data that holds it, and a text's ids."""
+    content = browser_weights.read(cell)["text"]
+    ids = next_character.Alphabet(content["alphabet"]).ids(text)[None]
+    return browser_weights.unpacked(content, cell), content, ids
+
+
 def in_keras(cell, text, forced=None):
     """The same from the cells of layers/, in which a gate is forced by its bias."""
-    content = browser_weights.read(cell)["text"]
-    model = browser_weights.unpacked(content, cell)
+    model, content, ids = unpacked(cell, text)
     if forced:
         gate, value = forced
         block = [name for name in NAMES[cell] if name not in ("φ(c)", "h", "c")].index(gate)
@@ -84,7 +90,6 @@ def in_keras(cell, text, forced=None):
         values = np.array(bias)
         values[..., block * content["units"] : (block + 1) * content["units"]] = 1e4 if value else -1e4
         bias.assign(values)
-    ids = next_character.Alphabet(content["alphabet"]).ids(text)[None]
     (found,) = trace(model, ids).values()
     return {name: values[0] for name, values in found.items()}, ops.convert_to_numpy(ops.softmax(model(ids)))[0]
 
@@ -112,11 +117,10 @@ def test_weights_are_small_and_their_run_is_known(cell):
 
 @pytest.mark.parametrize("cell", browser_weights.CELLS)
 def test_weights_are_those_of_a_trained_network(cell):
-    content, text = browser_weights.read(cell), characters.load().splits["test"][:600]
-    _, probabilities = in_keras(cell, text)
-    ids = next_character.Alphabet(content["text"]["alphabet"]).ids(text)
-    bits = -np.log2(probabilities[np.arange(len(ids) - 1), ids[1:]]).mean()
-    assert bits == pytest.approx(content["metrics"]["bits_per_character"], abs=0.2)
+    model, _, ids = unpacked(cell, characters.load().splits["test"][:600])
+    probabilities = ops.convert_to_numpy(ops.softmax(model(ids)))[0]
+    bits = -np.log2(probabilities[np.arange(ids.size - 1), ids[0, 1:]]).mean()
+    assert bits == pytest.approx(browser_weights.read(cell)["metrics"]["bits_per_character"], abs=0.2)
 
 
 def test_the_table_of_the_page_is_that_of_the_runs():
