@@ -19,6 +19,12 @@ REVIEW = "The plot was not bad, but (I think) long."
 SENTENCE = "The cat does not see a dog."
 
 
+@pytest.fixture(autouse=True)
+def few_labels(monkeypatch):
+    """Most of the time of a figure goes into the labels of its timesteps."""
+    monkeypatch.setattr(gates.figures, "TIMESTEPS", 20)
+
+
 def finished(recipe, settings, model, *parts, data="test"):
     """A run's folder as after a training: a model, and what is saved beside it."""
     run = runs.open_run(recipe.RECIPE, settings, data, "trained")
@@ -99,9 +105,9 @@ def test_a_run_on_characters_is_read(run_recipe):
     settings = next_character.Settings(units=4, layers=2)
     model = next_character.build_model(len(alphabet), units=4, layers=2, batch_size=1)
     finished(next_character, settings, model, alphabet, data=characters.load().checksum())
-    assert run_recipe(gates, "--run", "trained", "--timesteps", 120, "--run-dir", "mine") == 0
+    assert run_recipe(gates, "--run", "trained", "--timesteps", 30, "--run-dir", "mine") == 0
     labels, traces = traced()
-    assert "".join(labels) == characters.load().splits["test"][:120]
+    assert "".join(labels) == characters.load().splits["test"][:30]
     assert {name.split()[0] for name in traces} == {"memory_1", "memory_2"}
 
 
