@@ -10,8 +10,9 @@ import pytest
 from recipes import video_direction as recipe
 
 
-def test_run_writes_and_draws(run_recipe, capsys, monkeypatch):
+def test_run_writes_and_draws(run_recipe, eagerly, untraced, capsys, monkeypatch):
     monkeypatch.setattr(recipe, "NETWORKS", ("one-frame", "cnn-lstm"))
+    monkeypatch.setattr(recipe, "PICTURES", 64)  # what a lesson teaches is tested below
     assert run_recipe(recipe, "--films", 64, "--epochs", 1, "--frames", 4, "--run-dir", "mine") == 0
     assert "one-frame" in capsys.readouterr().out
     metrics = json.loads(Path("mine/metrics.json").read_text())
