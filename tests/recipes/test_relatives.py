@@ -17,14 +17,14 @@ SMALL = ["--steps", 20, "--weights", 100, "--lags", "4", "--run-dir", "mine"]
 @pytest.fixture
 def two_cells(monkeypatch):
     monkeypatch.setattr(relatives, "TEST_SEQUENCES", 100)
-    monkeypatch.setattr(relatives, "CELLS", {name: CELLS[name] for name in ("norm-simple", "minimal")})
+    monkeypatch.setattr(relatives, "CELLS", {name: CELLS[name] for name in ("simple", "minimal")})
 
 
 def test_run_reports_and_draws_a_row_for_every_cell(run_recipe, capsys, two_cells):
     assert run_recipe(relatives, *SMALL) == 0
     metrics = json.loads(Path("mine/metrics.json").read_text())
     rows = metrics["rows"]
-    assert [(row["cell"], row["seed"]) for row in rows] == [("norm-simple", 0), ("minimal", 0)]
+    assert [(row["cell"], row["seed"]) for row in rows] == [("simple", 0), ("minimal", 0)]
     for row in rows:
         assert {*row} == {"cell", "seed", "units", "minutes", "recall", "parity", "order", "adding 4"}
         assert all(0 < row[question] <= 1 for question in ("recall", "parity", "order")) and row["adding 4"] > 0
