@@ -2,6 +2,8 @@
 
 import json
 import math
+import multiprocessing
+from multiprocessing import forkserver
 
 from toolkit.runs import Stop
 
@@ -10,8 +12,18 @@ import pytest
 from benchmarks import recurrent_speed
 
 
-def test_every_contender_is_measured(tmp_path, capsys, monkeypatch):
-    few = [recurrent_speed.OURS, recurrent_speed.BASELINE, recurrent_speed.JITTED]  # each a process with TensorFlow
+@pytest.fixture
+def forked(monkeypatch):
+    """The processes of the contenders come from one that has imported TensorFlow, instead of importing it each."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["layers"])
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: context)
+    yield
+    forkserver._forkserver._stop()  # nothing public ends it before this process ends
+
+
+def test_every_contender_is_measured(tmp_path, capsys, monkeypatch, forked):
+    few = [recurrent_speed.OURS, recurrent_speed.BASELINE, recurrent_speed.JITTED]
     monkeypatch.setattr(recurrent_speed, "contenders", lambda size: few)
     size = recurrent_speed.Size(3, 4, 2, 5, masked=True)
     figure = tmp_path / "speed.png"
