@@ -18,7 +18,7 @@ from toolkit.text.words import Vocabulary
 from app import models, page
 from recipes import image_captioning, imdb_sentiment, next_character, star_rating, stock_prices, translation
 from recipes.next_character import Alphabet
-from tests.docs.conftest import browser  # noqa: F401
+from tests.docs.conftest import browser, chromium  # noqa: F401
 
 SENTENCES = ["a small girl does not eat an old orange", "the white cats see a strange horse"]
 WORDS = "the plot is dull but cast was not bad at all".split()

@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
+def chromium(tmp_path_factory):
     """Headless Chromium, driven by Selenium; tests skip where one of them is absent."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
@@ -20,3 +20,10 @@ def browser(tmp_path_factory):
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The same, which is left with an empty page: an animation would keep the processor busy in all later tests."""
+    yield chromium
+    chromium.get("about:blank")
