@@ -67,7 +67,8 @@ def stand_in():
     with tempfile.TemporaryDirectory() as folder:  # the path of a socket has to be short
         path, address = pathlib.Path(folder, "python"), pathlib.Path(folder, "socket")
         interpreters.write_stand_in(path, sys.executable, address)
-        server = subprocess.Popen([sys.executable, "-P", program, address], env=environment, cwd=folder)
+        command, quiet = [sys.executable, "-P", program, address], {"stdout": subprocess.DEVNULL}
+        server = subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.STDOUT, **quiet)
         while not address.exists():
             assert server.poll() is None
             time.sleep(0.01)
@@ -76,7 +77,9 @@ def stand_in():
         server.wait()
 
 
-@pytest.fixture
-def quick_interpreter(stand_in, monkeypatch):
-    """What a test starts as `sys.executable` has imported Keras already, and nothing of this project."""
-    monkeypatch.setattr(sys, "executable", str(stand_in))
+@pytest.fixture(scope="module")
+def quick_interpreter(stand_in):
+    """What the tests of a file start as `sys.executable` has imported Keras already, and nothing of this project."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(stand_in))
+        yield

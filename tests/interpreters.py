@@ -15,6 +15,8 @@ import sys
 import traceback
 import types
 
+import numpy as np
+
 STAND_IN = """#!{python} -IS
 import array, contextlib, json, os, signal, socket, sys
 
@@ -78,6 +80,7 @@ def take_over(connection, server):
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    np.random.seed()  # as Python's own generator is seeded anew
     status = 0
     try:
         run(*arguments)

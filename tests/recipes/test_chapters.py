@@ -22,7 +22,7 @@ def test_the_sections_of_a_chapter_are_in_the_same_order_everywhere(path):
     assert path.stem not in COMPLETE or shared == ORDER
 
 
-def test_a_recipe_runs_beside_other_packages_of_the_same_names(tmp_path):
+def test_a_recipe_runs_beside_other_packages_of_the_same_names(tmp_path, quick_interpreter):
     """Such as Hugging Face's datasets, which an installation puts before ours on the path."""
     for name in ("datasets", "layers", "toolkit"):
         (tmp_path / name).mkdir()

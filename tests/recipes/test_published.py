@@ -50,7 +50,7 @@ def test_gates_reads_a_published_run():
 
 
 @pytest.mark.skipif("star_rating.imdb" not in THERE, reason="published/star_rating.imdb is not there")
-def test_without_a_run_of_ones_own_predict_takes_a_published_one_and_says_so(tmp_path):
+def test_without_a_run_of_ones_own_predict_takes_a_published_one_and_says_so(tmp_path, quick_interpreter):
     command = [sys.executable, ROOT / "recipes/star_rating.py", "predict", "Not bad at all."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

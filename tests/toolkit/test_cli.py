@@ -182,7 +182,7 @@ def test_closed_streams_are_no_error(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are Unix")
-def test_an_interrupted_program_says_so(tmp_path):
+def test_an_interrupted_program_says_so(tmp_path, quick_interpreter):
     interrupt = "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"  # the signal may reach another thread first
     code = f"from toolkit import cli; import os, signal, time\nwith cli.exit_status(): {interrupt}"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

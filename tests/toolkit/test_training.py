@@ -23,7 +23,7 @@ def drive(run_dir, *moment):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def uninterrupted(tmp_path_factory, quick_interpreter):
     folder = tmp_path_factory.mktemp("whole") / "run"
     done = drive(folder)
     assert done.returncode == 0, done.stderr
