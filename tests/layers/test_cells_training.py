@@ -169,5 +169,5 @@ def test_trained_in_mixed_precision_with_dropout(case):
     model = keras.Sequential([keras.Input((None, FEATURES)), layer, keras.layers.Dense(1, dtype="float32")])
     model.compile(keras.optimizers.Adam(0.03), "mse", run_eagerly=True)
     x = sequences(64)
-    losses = model.fit(x, x.mean((1, 2))[:, None], epochs=8, verbose=0).history["loss"]
+    losses = model.fit(x, x.mean((1, 2))[:, None], batch_size=64, epochs=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
