@@ -256,7 +256,7 @@ def test_self_critical_training_resumes_to_the_same_weights(run_recipe, few, eag
 def test_self_critical_training_starts_from_the_epoch_of_the_lowest_loss(run_recipe, few, eagerly, monkeypatch):
     falling = itertools.count(10, -1)
     monkeypatch.setattr(recipe, "cider", lambda *texts: float(next(falling)))  # the first epoch has the highest CIDEr
-    options = ["--longest", 6, "--units", 8, "--embedding", 8, "--vocabulary", 350, "--epochs", 2]
+    options = ["--enters", "same-vector", "--longest", 6, *SMALL, "--epochs", 2]
     assert run_recipe(recipe, "--run-dir", "without", *options) == 0
     assert run_recipe(recipe, "--run-dir", "with", "--self-critical", 1, *options) == 0
     assert pd.read_csv("with/history.csv")["val_loss"].argmin() == 1
@@ -265,7 +265,7 @@ def test_self_critical_training_starts_from_the_epoch_of_the_lowest_loss(run_rec
 
 
 def test_self_critical_training_is_the_same_in_a_strategy_with_one_device(run_recipe, few):
-    options = ["--self-critical", 1, "--longest", 6, *SMALL]
+    options = ["--enters", "same-vector", "--self-critical", 1, "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "one", *options) == 0
     assert run_recipe(recipe, "--run-dir", "mirrored", "--strategy", "mirrored", *options) == 0
     one, mirrored = (np.load(f"{run}/self-critical-checkpoint.npz") for run in ("one", "mirrored"))
@@ -276,7 +276,7 @@ def test_self_critical_training_is_the_same_in_a_strategy_with_one_device(run_re
 def test_bleu_is_part_of_the_reward_only_where_it_has_a_weight(run_recipe, few, eagerly, monkeypatch):
     score, calls = rewards.BleuReward.__call__, []
     monkeypatch.setattr(rewards.BleuReward, "__call__", lambda *given: calls.append(given) or score(*given))
-    options = ["--self-critical", 1, "--longest", 6, *SMALL]
+    options = ["--enters", "same-vector", "--self-critical", 1, "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "without", *options) == 0 and not calls
     assert run_recipe(recipe, "--run-dir", "with", "--bleu-weight", 2, *options) == 0 and calls
 
