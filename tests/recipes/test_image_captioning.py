@@ -107,8 +107,8 @@ def folder_of_hard_pictures():
     Image.fromarray(np.dstack([shade, shade[:, :, :1]])).save("hard/clear.png")
 
 
-def test_a_pretrained_encoder_computes_the_features_of_each_split_once(run_recipe, few, pretrained, capsys):
-    options = ["--enters", "initial-state", *SMALL, *pretrained]
+def test_a_pretrained_encoder_computes_the_features_of_each_split_once(run_recipe, few, eagerly, pretrained, capsys):
+    options = ["--enters", "initial-state", "--longest", 6, *SMALL, *pretrained]
     assert run_recipe(recipe, "--run-dir", "one", *options) == 0
     assert capsys.readouterr().out.count("Computing the features") == 3
     assert run_recipe(recipe, "evaluate", "--run", "one") == 0
@@ -117,8 +117,9 @@ def test_a_pretrained_encoder_computes_the_features_of_each_split_once(run_recip
     assert "attention" not in capsys.readouterr().out
 
 
-def test_test_augmentation_is_used_by_train_evaluate_predict_and_ensembles(run_recipe, few, capsys):
-    assert run_recipe(recipe, "--run-dir", "mine", "--mirrored", "--test-augmentation", *SMALL) == 0
+def test_test_augmentation_is_used_by_train_evaluate_predict_and_ensembles(run_recipe, few, eagerly, capsys):
+    options = ["--mirrored", "--test-augmentation", "--longest", 6, *SMALL]
+    assert run_recipe(recipe, "--run-dir", "mine", *options) == 0
     said = capsys.readouterr().out
     assert run_recipe(recipe, "evaluate", "--run", "mine") == 0
     assert capsys.readouterr().out.strip() in said
@@ -224,9 +225,17 @@ def test_verify_reports_a_wrong_cell(run_recipe, verify_quickly, capsys, monkeyp
 # ------------------------------------------------------------------------------------------- self-critical training
 
 
-def test_self_critical_training_resumes_to_the_same_weights(run_recipe, few, eagerly, monkeypatch):
+@pytest.fixture
+def bleu_calls(monkeypatch):
+    score, calls = rewards.BleuReward.__call__, []
+    monkeypatch.setattr(rewards.BleuReward, "__call__", lambda *given: calls.append(given) or score(*given))
+    return calls
+
+
+def test_self_critical_training_resumes_to_the_same_weights(run_recipe, few, eagerly, bleu_calls, monkeypatch):
     options = ["--self-critical", 2, "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "whole", *options) == 0
+    assert not bleu_calls  # BLEU has no weight here
     score, calls = rewards.CiderReward.__call__, []
 
     def stop_in_the_second_epoch(reward, numbers, texts):
@@ -273,12 +282,9 @@ def test_self_critical_training_is_the_same_in_a_strategy_with_one_device(run_re
         np.testing.assert_allclose(one[key], mirrored[key], rtol=1e-5, atol=1e-6)
 
 
-def test_bleu_is_part_of_the_reward_only_where_it_has_a_weight(run_recipe, few, eagerly, monkeypatch):
-    score, calls = rewards.BleuReward.__call__, []
-    monkeypatch.setattr(rewards.BleuReward, "__call__", lambda *given: calls.append(given) or score(*given))
+def test_bleu_is_part_of_the_reward_where_it_has_a_weight(run_recipe, few, eagerly, bleu_calls):
     options = ["--enters", "same-vector", "--self-critical", 1, "--longest", 6, *SMALL]
-    assert run_recipe(recipe, "--run-dir", "without", *options) == 0 and not calls
-    assert run_recipe(recipe, "--run-dir", "with", "--bleu-weight", 2, *options) == 0 and calls
+    assert run_recipe(recipe, "--run-dir", "with", "--bleu-weight", 2, *options) == 0 and bleu_calls
 
 
 def test_self_critical_training_is_refused_before_training_on_another_backend(run_recipe, few, capsys, monkeypatch):
