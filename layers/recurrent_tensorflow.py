@@ -385,11 +385,12 @@ def _compiled(function, signature):
 
     XLA keeps its programs as long as the process lives, 7 MiB for the sizes of a training.
     """
-    key = object() if function.captured_inputs else _contents(function)
-    if key not in _COMPILED:
-        fast = tf.function(lambda *tensors: function(*tensors), signature, autograph=False, jit_compile=True)
-        _COMPILED[key] = fast.get_concrete_function()
-    return _COMPILED[key]
+    key = None if function.captured_inputs else _contents(function)
+    if key in _COMPILED:
+        return _COMPILED[key]
+    fast = tf.function(lambda *tensors: function(*tensors), signature, autograph=False, jit_compile=True)
+    fast = fast.get_concrete_function()
+    return fast if key is None else _COMPILED.setdefault(key, fast)
 
 
 def _contents(function):

@@ -319,7 +319,7 @@ def test_equal_layers_share_what_is_compiled(monkeypatch):
         factor = 1.0
 
         def step(self, wx, uh, states):
-            return [self.factor * h for h in super().step(wx, uh, states)]
+            return [tf.reshape(self.factor, [-1])[:UNITS] * h for h in super().step(wx, uh, states)]
 
     def run(factor):
         cell, twin = Scaled(UNITS), Scaled(UNITS)
@@ -336,6 +336,8 @@ def test_equal_layers_share_what_is_compiled(monkeypatch):
     assert once > 0
     assert run(1.0) == once  # of other weights
     assert run(0.5) == 2 * once  # of another constant, hence not the same
+    for factor in (0.5, 0.25):  # too large for a constant: a graph takes it from outside, and is never shared
+        assert run(tf.fill([200], factor)) == 2 * once
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3, 4])

@@ -117,7 +117,16 @@ def test_a_pretrained_encoder_computes_the_features_of_each_split_once(run_recip
     assert "attention" not in capsys.readouterr().out
 
 
-def test_test_augmentation_is_used_by_train_evaluate_predict_and_ensembles(run_recipe, few, eagerly, capsys):
+def test_test_augmentation_is_used_by_train_evaluate_predict_and_ensembles(
+    run_recipe, few, eagerly, capsys, monkeypatch
+):
+    write, numbers_of_views = recipe.write_captions, []
+
+    def watched(models, subwords, views, *more, **options):
+        numbers_of_views.append(len(views))
+        return write(models, subwords, views, *more, **options)
+
+    monkeypatch.setattr(recipe, "write_captions", watched)
     options = ["--mirrored", "--test-augmentation", "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "mine", *options) == 0
     said = capsys.readouterr().out
@@ -130,6 +139,7 @@ def test_test_augmentation_is_used_by_train_evaluate_predict_and_ensembles(run_r
     run = runs.Run("mine")
     twice = recipe.ensemble_scores([run, run], recipe.load_data())
     assert twice == pytest.approx({name: value for name, value in run.metrics().items() if name != "minutes"})
+    assert numbers_of_views == [4] * 4  # so small a network may write the same for one view
 
 
 @pytest.fixture
