@@ -80,6 +80,7 @@ def take_over(connection, server):
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     np.random.seed()  # as Python's own generator is seeded anew
     status = 0
     try:
