@@ -36,7 +36,7 @@ def no_java(monkeypatch):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(captions, "SIZES", {"train": 60, "validation": 20, "test": 20})
+    monkeypatch.setattr(captions, "SIZES", {"train": 40, "validation": 12, "test": 12})
 
 
 @pytest.fixture
@@ -63,15 +63,15 @@ def test_train_evaluate_predict(run_recipe, few, capsys):
     metrics = json.loads(Path("mine/metrics.json").read_text())
     assert {*metrics} == {"minutes", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider", "exact"}
     table = pd.read_csv("mine/captions-test.tsv", sep="\t", keep_default_na=False)
-    assert len(table) == 20 and table["references"].str.count(r"\|").eq(4).all()
+    assert len(table) == 12 and table["references"].str.count(r"\|").eq(4).all()
     expected = scores(table["caption"], table["references"].str.split(" \\| "))
     assert metrics["cider"] == pytest.approx(expected["cider"]) and metrics["bleu1"] == expected["bleu1"]
-    assert "60 train, 20 validation, 20 test" in said
+    assert "40 train, 12 validation, 12 test" in said
 
     assert run_recipe(recipe, "evaluate", "--run", "mine") == 0
     assert capsys.readouterr().out.strip().splitlines()[-9:] == said.strip().splitlines()[-11:-2]
     assert run_recipe(recipe, "evaluate", "--run", "mine", "--beam", 1, "--validation") == 0
-    assert "the validation split, 20 pictures" in capsys.readouterr().out
+    assert "the validation split, 12 pictures" in capsys.readouterr().out
 
     folder_of_hard_pictures()
     assert run_recipe(recipe, "predict", "hard", "--run", "mine", "--beam", 2) == 0
@@ -414,9 +414,9 @@ def test_training_views_are_not_validated_on(run_recipe, few, monkeypatch):
     Path("taken").write_text("not a folder")  # so that it stops when all pictures are loaded
     assert run_recipe(recipe, "--run-dir", "taken", "--mirrored", "--crops", 2, "--test-augmentation") == 2
     assert {split: examples.views.shape[:2] for split, examples in loaded.items()} == {
-        "train": (4, 60),
-        "validation": (1, 20),
-        "test": (4, 20),
+        "train": (4, 40),
+        "validation": (1, 12),
+        "test": (4, 12),
     }
     plain = np.asarray(loaded["test"].views)[0]
     np.testing.assert_array_equal(loaded["test"].views, pictures.evaluation_views(plain, mirrored=True))

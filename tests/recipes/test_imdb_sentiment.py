@@ -21,7 +21,7 @@ SMALL = ["--units", "4", "--embedding", "8", "--epochs", "1", "--batch-size", "6
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(reviews, "SIZES", {"train": 600, "validation": 100, "test": 100})
+    monkeypatch.setattr(reviews, "SIZES", {"train": 200, "validation": 60, "test": 60})
 
 
 def test_train_evaluate_predict(run_recipe, few, capsys, monkeypatch):
@@ -33,7 +33,7 @@ def test_train_evaluate_predict(run_recipe, few, capsys, monkeypatch):
     assert metrics.pop("minutes") > 0
     assert {*metrics} == {"test_accuracy", "accuracy_majority", "accuracy_bag_of_words", "accuracy_nbsvm_bigrams"}
     assert all(0 <= value <= 1 for value in metrics.values()) and metrics["accuracy_majority"] == 0.5
-    assert "600 train, 100 validation, 100 test; 0 of the test" in report
+    assert "200 train, 60 validation, 60 test; 0 of the test" in report
 
     assert run_recipe(imdb_sentiment, "evaluate", "--run", "mine") == 0
     assert capsys.readouterr().out.strip() in report

@@ -116,8 +116,9 @@ def test_a_length_penalty_out_of_bounds_is_refused(trained, run_recipe, capsys):
     assert "length-penalty" in capsys.readouterr().err
 
 
-def test_an_ensemble_of_one_run_has_its_scores_and_of_two_runs_others(few, tmp_path, eagerly, monkeypatch):
+def test_an_ensemble_of_one_run_has_its_scores_and_of_two_runs_others(tmp_path, eagerly, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pairs, "SIZES", {"train": 128, "validation": 16, "test": 16})
     for seed in (0, 1):
         translation.train(translation.Settings(**TINY, seed=seed), run_dir=Path(f"{seed}"))
     finished, data = [runs.Run("0"), runs.Run("1")], translation.load_data()
