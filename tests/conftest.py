@@ -39,16 +39,19 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def collect_garbage(kept=[0]):
-    """Graphs are cycles, and hundreds of megabytes would wait for Python's own collections.
+_kept = [0]
 
-    Once a test has left more than that; what it used for a moment goes back as well.
+
+@pytest.fixture(autouse=True)
+def collect_garbage():
+    """Graphs are cycles, and hundreds of megabytes of them would wait for one of Python's own collections.
+
+    It is done once memory has grown by 100 MiB since the last time.
     """
     yield
-    if _resident() > kept[0] + 100 * 2**20:
+    if _resident() > _kept[0] + 100 * 2**20:
         _collect()
-        kept[0] = _resident()
+        _kept[0] = _resident()
 
 
 @pytest.fixture(scope="module", autouse=True)
