@@ -12,9 +12,10 @@ ATTENTION_COLUMNS = 6
 
 
 def sheet(pictures, captions):
-    """Pictures, arrays of (height, width, 3), in rows of four, each with its caption below."""
-    rows = -(-len(pictures) // COLUMNS)
-    figure, axes = _grid(rows, COLUMNS, (3.2 * COLUMNS, 3.7 * rows))
+    """Pictures, arrays of (height, width, 3), in rows of up to four, each with its caption below."""
+    columns = min(len(pictures), COLUMNS)
+    rows = -(-len(pictures) // columns)
+    figure, axes = _grid(rows, columns, (3.2 * columns, 3.7 * rows))
     for axis, picture, caption in zip(axes, pictures, captions):
         axis.imshow(picture)
         axis.set_title("\n".join(textwrap.wrap(caption, 30)), y=-0.03, pad=0, va="top", fontsize=12, parse_math=False)

@@ -20,6 +20,11 @@ def test_a_sheet_has_each_picture_with_its_caption():
     np.testing.assert_array_equal(axes[4].images[0].get_array(), picture)
 
 
+def test_few_pictures_leave_no_places_empty():
+    figure = captions.sheet([picture], ["a caption"])
+    assert drawn(figure) == figure.axes and figure.get_figwidth() < 4
+
+
 def test_an_attention_sheet_shows_the_weights_of_each_subword_where_they_belong():
     weights = np.arange(12.0).reshape(3, 4) / 12
     first, *axes = drawn(captions.attention_sheet(picture, ["▁a", "▁do", "g"], weights))
