@@ -62,7 +62,7 @@ class Panel:
 
 def checksum(tables):
     """A hexadecimal text that changes when the features of one of the series do, a dict by name."""
-    return local.checksum(tables)
+    return local.checksum({name: price_windows.rounded(table) for name, table in tables.items()})
 
 
 def load(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import prices
+from datasets import price_panels, prices
 
 STOCKS = pathlib.Path(__file__).parents[3] / "shared" / "data" / "stocks"
 needs_stocks = pytest.mark.skipif(not STOCKS.is_dir(), reason="the folder ../shared/data with real prices is missing")
@@ -81,6 +81,17 @@ def test_days_without_a_range_are_named(rows, high, low, message):
     with pytest.raises(ValueError, match=message):
         prices.features(frame, "volatility")
     assert np.isfinite(prices.features(frame, "price").to_numpy()).all()
+
+
+def test_a_checksum_is_the_same_on_processors_whose_logarithms_differ_in_the_last_bit():
+    table = prices.features(prices.read(start="2014-01-01"), "volatility")
+    other = table * (1 + np.random.default_rng(0).choice([-1, 0, 1], table.shape) * np.finfo(float).eps)
+    assert (other != table).any(axis=None)
+    for checksum in (prices.checksum, lambda features: price_panels.checksum({"": features})):
+        assert checksum(other) == checksum(table)
+        other_price = table.copy()
+        other_price.iloc[7, 0] += 0.0001
+        assert checksum(other_price) != checksum(table)
 
 
 def test_an_unknown_target_and_missing_columns():

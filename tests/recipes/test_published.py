@@ -38,6 +38,13 @@ def test_a_published_run_predicts_and_stays_as_it_is(run_recipe, name):
     assert drawn is None or any(Path("runs", recipe, f"published.{variant}").glob(drawn))
 
 
+@pytest.mark.skipif("stock_prices.volatility" not in THERE, reason="published/stock_prices.volatility is not there")
+def test_the_prices_that_come_along_are_those_of_the_published_run(run_recipe):
+    """Without --data they are compared, on any processor."""
+    arguments = ["predict", "--run", runs.PUBLISHED / "stock_prices.volatility", "--horizon", 2, "--paths", 20]
+    assert run_recipe(importlib.import_module("recipes.stock_prices"), *arguments) == 0
+
+
 @pytest.mark.skipif(
     "next_character.coupled-lstm" not in THERE, reason="published/next_character.coupled-lstm is not there"
 )
