@@ -1,4 +1,4 @@
-"""What all tests share: graphs that are not optimized, memory that is given back after each file, interpreters."""
+"""What all tests share: graphs that are not optimized, memory that is given back, interpreters."""
 
 import ctypes
 import gc
@@ -34,23 +34,25 @@ def forget_gradients():
 
 
 def pytest_collection_finish():
-    """What has been imported stays, so no collection of garbage needs to go through it: they take a third as long."""
+    """What has been imported stays: collections of garbage need not go through its hundreds of thousands of objects."""
     gc.collect()
     gc.freeze()
 
 
-_kept = [0]
+_kept = [0]  # the memory after the last collection
 
 
 @pytest.fixture(autouse=True)
 def collect_garbage():
-    """Graphs are cycles, and hundreds of megabytes of them would wait for one of Python's own collections.
+    """Collects once memory has grown by 100 MiB since the last collection here.
 
-    It is done once memory has grown by 100 MiB since the last time.
+    Graphs are cycles, and hundreds of megabytes of them would wait for one of Python's own collections.
     """
     yield
     if _resident() > _kept[0] + 100 * 2**20:
-        _collect()
+        gc.collect()
+        if hasattr(ctypes.CDLL(None), "malloc_trim"):  # glibc keeps what is freed
+            ctypes.CDLL(None).malloc_trim(0)
         _kept[0] = _resident()
 
 
@@ -66,12 +68,6 @@ def _resident():
     """The memory of this process, in bytes; 0 where there is no Linux to ask."""
     pages = pathlib.Path("/proc/self/statm")
     return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if pages.exists() else 0
-
-
-def _collect():
-    gc.collect()
-    if hasattr(ctypes.CDLL(None), "malloc_trim"):  # glibc keeps what is freed
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

@@ -287,7 +287,7 @@ def test_self_critical_training_starts_from_the_epoch_of_the_lowest_loss(run_rec
 def test_self_critical_training_is_the_same_in_a_strategy_with_one_device(run_recipe, few):
     options = ["--enters", "same-vector", "--self-critical", 1, "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "one", *options) == 0
-    gc.collect()  # its graphs are some 300 MB
+    gc.collect()  # its graphs take hundreds of megabytes
     assert run_recipe(recipe, "--run-dir", "mirrored", "--strategy", "mirrored", *options) == 0
     one, mirrored = (np.load(f"{run}/self-critical-checkpoint.npz") for run in ("one", "mirrored"))
     for key in set(one.files) - {"state"}:
