@@ -1,7 +1,8 @@
 # make stocks          train the stock price recipe on the built-in prices of the S&P 500, and report (about two minutes)
 # make demo            translate, judge, caption, forecast and write with networks that come along (a minute)
 # make app             serve a page to try trained networks in the browser, until Ctrl-C
-# make test            run every test on TensorFlow
+# make test            run the tests on TensorFlow, without whole trainings
+# make test-all        run every test on TensorFlow
 # make test-backends   run the tests on JAX and on PyTorch
 # make lint            check layout and style of the code with ruff
 # make book            build the book in build/book/ from its stored outputs
@@ -16,7 +17,7 @@ BACKENDS = $(VENV)-backends
 LAYER_TESTS = test_backends.py test_torch_weights.py test_attention.py::test_against_numpy
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help python install stocks demo app test test-backends lint book book-run results
+.PHONY: help python install stocks demo app test test-all test-backends lint book book-run results
 
 help:
 	@sed -n '/^$$/q; s/^# //p' Makefile
@@ -68,6 +69,9 @@ app: $(VENV)/installed-app
 	$(BIN)/python -m app
 
 test: install
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: install
 	$(BIN)/python -m pytest
 
 # The layers are tested where there is no TensorFlow; the recipes need it, for their input pipelines.

@@ -1,4 +1,4 @@
-"""What all tests share: graphs that are not optimized, memory that is given back, interpreters."""
+"""What all tests share: graphs that are not optimized, memory that is given back, random numbers, interpreters."""
 
 import ctypes
 import gc
@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import ops  # nothing public forgets a gradient
@@ -33,10 +34,27 @@ def forget_gradients():
         del registry[name]
 
 
-def pytest_collection_finish():
-    """What has been imported stays: collections of garbage need not go through its hundreds of thousands of objects."""
+_states = {}  # of each generator of random numbers that stands in a file of tests, after its import
+
+
+def pytest_collection_finish(session):
+    """Notes where the random numbers of each file begin, and freezes what has been imported.
+
+    It stays: collections of garbage need not go through its hundreds of thousands of objects.
+    """
+    for module in {item.module for item in session.items}:
+        generators = [value for value in vars(module).values() if isinstance(value, np.random.Generator)]
+        _states.update({generator: generator.bit_generator.state for generator in generators})
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    """A test draws the same numbers alone as after others."""
+    keras.utils.set_random_seed(0)
+    for generator, state in _states.items():
+        generator.bit_generator.state = state
 
 
 _kept = [0]  # the memory after the last collection

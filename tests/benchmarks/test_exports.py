@@ -30,6 +30,7 @@ def folder(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_the_server_of_the_page_answers_and_refuses_what_is_too_long(folder):
     with exports.server(folder) as address:
         assert 0 < exports.post(address, "good")["probability"] < 1
@@ -39,6 +40,7 @@ def test_the_server_of_the_page_answers_and_refuses_what_is_too_long(folder):
             exports.post(address, "good " * 5000)
 
 
+@pytest.mark.slow
 def test_times_are_measured(folder):
     times = exports.request_times(folder, requests=5)
     assert times["requests"] == 5 and 0 < times["p50"] <= times["p95"]

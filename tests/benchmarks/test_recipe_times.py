@@ -20,6 +20,7 @@ def test_both_cells_take_turns(monkeypatch):
     assert calls == [("stock_prices", "--cell", cell) for cell in ("gru", "builtin-gru")] * 3
 
 
+@pytest.mark.slow
 def test_a_run_is_timed(quick_interpreter):
     assert recipe_times.seconds("stock_prices", "--help") > 0.1
 

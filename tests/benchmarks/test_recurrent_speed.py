@@ -22,6 +22,7 @@ def forked(monkeypatch):
     forkserver._forkserver._stop()  # nothing public ends it before this process ends
 
 
+@pytest.mark.slow
 def test_every_contender_is_measured(tmp_path, capsys, monkeypatch, forked):
     few = [recurrent_speed.OURS, recurrent_speed.BASELINE, recurrent_speed.JITTED]
     monkeypatch.setattr(recurrent_speed, "contenders", lambda size: few)

@@ -51,6 +51,7 @@ def test_metrics_that_only_the_first_run_has_are_given_once(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_imdb_sentiment_has_the_accuracy_of_the_mean_probability(published, monkeypatch):
     monkeypatch.setattr(reviews, "SIZES", {"train": 200, "validation": 40, "test": 60})
     tiny = {"units": 3, "embedding": 4, "epochs": 1, "batch_size": 64, "words": 12}
@@ -78,6 +79,7 @@ def test_imdb_sentiment_averages_probabilities_before_it_decides(tmp_path):
     assert summary["once"] == {"test_accuracy_seeds_averaged": pytest.approx(1 / 3)}
 
 
+@pytest.mark.slow
 def test_stock_prices_has_the_interval_of_the_seeds_mean_losses(published):
     tiny = {"start": "2014-01-01", "window": 10, "units": 2, "epochs": 1, "batch_size": 256}
     metrics = published("stock_prices", tiny)["metrics"]

@@ -115,6 +115,7 @@ def test_weights_are_small_and_their_run_is_known(cell):
     assert metrics["bits_per_character_float16"] == pytest.approx(metrics["bits_per_character"], abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", browser_weights.CELLS)
 def test_weights_are_those_of_a_trained_network(cell):
     model, _, ids = unpacked(cell, characters.load().splits["test"][:600])

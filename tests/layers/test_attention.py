@@ -180,6 +180,7 @@ def test_the_loop_is_its_equations(cell, score):
     np.testing.assert_array_equal(model.predict([x, other, mask, start], verbose=0), outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_trains_saves_and_loads(cell, tmp_path):
     model, _ = decoder(cell())

@@ -24,6 +24,7 @@ def test_inference_is_differentiable_too(case):
     assert all(np.abs(gradient).max() > 0 for gradient in results[0][1].values())
 
 
+@pytest.mark.slow
 def test_different_cells_stacked_in_both_directions():
     results = []
     for container in (layers.RNN, keras.layers.RNN):

@@ -7,6 +7,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 from cell_cases import CELLS, FEATURES, LENGTH, masks, our_cell, random_weights, sequences
 
 import layers
@@ -31,6 +32,7 @@ def model_of(case):
     return random_weights(keras.Sequential(stack))
 
 
+@pytest.mark.slow
 def test_a_fresh_process_computes_the_same(tmp_path):
     x, before = sequences(), {}
     x[~masks("right")] = 0

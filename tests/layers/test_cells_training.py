@@ -56,6 +56,7 @@ def test_train_on_batch_with_and_without_jit(case):
         close(trained["graph"][i], trained["reference"][i], 1e-5, f"weight {i}, graph")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CELLS)
 def test_four_epochs_have_the_loss_curve_of_the_reference_layer(case):
     x, y = padded(12)
@@ -162,6 +163,7 @@ def test_seeds_that_are_not_given_are_drawn_in_the_order_of_the_built_in_cell(ca
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CELLS)
 def test_trained_in_mixed_precision_with_dropout(case):
     keras.config.set_dtype_policy("mixed_bfloat16")

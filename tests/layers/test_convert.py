@@ -295,6 +295,7 @@ def half_squared(y, prediction):
     return keras.ops.mean((y - prediction) ** 2 / 2, -1)
 
 
+@pytest.mark.slow
 def test_training_goes_on_as_if_nothing_had_happened():
     """In graphs, where layers.RNN has a path of its own: losses and weights are those of the built-in layers."""
 

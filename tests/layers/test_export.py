@@ -74,6 +74,7 @@ def openvino(model, folder):
     return lambda x: compiled(x)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the exporters, about their own future
 @pytest.mark.parametrize(
     "export, stack, length",

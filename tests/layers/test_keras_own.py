@@ -25,6 +25,7 @@ DESELECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not all((TESTS / file).is_file() for file in FILES), reason="this Keras ships without its tests")
 def test_keras_own_tests(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")

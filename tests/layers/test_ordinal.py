@@ -46,6 +46,7 @@ def test_classes_may_be_half_stars():
     assert ProportionalOdds([1, 1.5, 2.0]).get_config()["classes"] == [1, 1.5, 2]
 
 
+@pytest.mark.slow
 def test_training_recovers_the_order():
     classes = np.digitize(X[:, 0], [-0.7, 0.0, 0.7])
     model = keras.Sequential([keras.Input((6,)), ProportionalOdds(range(4))])

@@ -143,7 +143,10 @@ def test_as_it_is(place, case, mask, monkeypatch):
     compare(place, case, mask)
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+SLOW = [pytest.param(place, marks=pytest.mark.slow) for place in PLACES if place is not plain]
+
+
+@pytest.mark.parametrize("place", [plain, *SLOW], ids=lambda place: place.__name__)
 def test_compiled(place, monkeypatch):
     monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 0)
     compare(place, "lstm", MASK)
@@ -172,6 +175,7 @@ def penalty(make, mask):
     return (tf.function(run, autograph=False) if make is ours else run)(tf.constant(X))
 
 
+@pytest.mark.slow
 def test_gradients_of_gradients(monkeypatch):
     monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)  # every part of a batch is a graph like the first
     for a, b in zip(penalty(ours, MASK), penalty(built_in, MASK), strict=True):

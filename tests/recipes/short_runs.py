@@ -1,9 +1,12 @@
 """Short trainings of every recipe on one backend, and what its networks make of random inputs.
 
-    KERAS_BACKEND=jax python tests/recipes/short_runs.py FOLDER [FOLDER_OF_ANOTHER_BACKEND]
+    KERAS_BACKEND=jax python tests/recipes/short_runs.py train FOLDER
 
-writes runs, outputs.npz for each network, and outcome.json: by recipe its exit status and last line of errors, and with
-a second folder the greatest difference between the outputs of the other backend's networks there and here.
+writes runs, outputs.npz for each network, and outcome.json: by recipe its exit status and last line of errors.
+
+    KERAS_BACKEND=jax python tests/recipes/short_runs.py read FOLDER
+
+writes jax.json: by recipe the greatest difference between the outputs of the networks in FOLDER there and here.
 """
 
 import importlib
@@ -81,21 +84,26 @@ def outputs(run):
     return [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(model(inputs))]
 
 
-def main(folder, other=None):
+def train_all(folder):
     make_short()
-    folder, outcome = Path(folder), {}
     os.chdir(folder)
+    outcome = {}
     for recipe, arguments in RUNS.items():
         outcome[recipe] = train(recipe, arguments, folder)
         if (folder / recipe / "model.keras").exists():
             np.savez(folder / recipe / "outputs.npz", *outputs(Run(folder / recipe)))
-        if other and (Path(other) / recipe / "outputs.npz").exists():
-            with np.load(Path(other) / recipe / "outputs.npz") as saved:
-                pairs = zip(saved.values(), outputs(Run(Path(other) / recipe)), strict=True)
-                outcome[recipe]["difference"] = max(float(np.abs(a - b).max()) for a, b in pairs)
-        (folder / "outcome.json").write_text(json.dumps(outcome, indent=1))
         print(recipe, outcome[recipe], flush=True)
+    (folder / "outcome.json").write_text(json.dumps(outcome, indent=1))
+
+
+def read_all(folder):
+    differences = {}
+    for path in folder.glob("*/outputs.npz"):
+        with np.load(path) as saved:
+            pairs = zip(saved.values(), outputs(Run(path.parent)), strict=True)
+            differences[path.parent.name] = max(float(np.abs(a - b).max()) for a, b in pairs)
+    (folder / f"{keras.backend.backend()}.json").write_text(json.dumps(differences, indent=1))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    {"train": train_all, "read": read_all}[sys.argv[1]](Path(sys.argv[2]))

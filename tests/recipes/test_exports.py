@@ -115,6 +115,7 @@ def run_alone(folder):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", CASES, ids=lambda recipe: recipe.RECIPE)
 def test_an_export_runs_without_this_project(recipe, exported, capsys):
     folder = exported(recipe)

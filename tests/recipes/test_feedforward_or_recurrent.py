@@ -29,6 +29,7 @@ def test_a_network_without_memory_sees_nothing_outside_its_window(network):
     assert moved.tolist() == [4 <= t < 4 + recipe.SEEN[network] for t in range(20)]
 
 
+@pytest.mark.slow
 def test_run_reports_and_draws_every_network_on_every_question(run_recipe, capsys):
     arguments = ["--cells", "gru", "--steps", 60, "--timesteps", 8, "--weights", 200, "--run-dir", "mine"]
     assert run_recipe(recipe, *arguments) == 0

@@ -82,6 +82,7 @@ def test_all_states_together_know_what_no_unit_does():
     assert abs(gates.correlation_of_all_states(traces, rng.normal(size=600))) < 0.2
 
 
+@pytest.mark.slow
 def test_the_default_trains_a_network_and_reads_with_it(run_recipe, monkeypatch, capsys):
     monkeypatch.setattr(characters, "SIZE", 60_000)
     small = ["--units", 6, "--epochs", 1, "--window", 50, "--timesteps", 400]
@@ -100,6 +101,7 @@ def test_the_default_trains_a_network_and_reads_with_it(run_recipe, monkeypatch,
     assert "two timesteps or more" in capsys.readouterr().err and not Path("third").exists()
 
 
+@pytest.mark.slow
 def test_a_run_on_characters_is_read(run_recipe):
     alphabet = Alphabet(characters.load().alphabet)
     settings = next_character.Settings(units=4, layers=2)
@@ -111,7 +113,7 @@ def test_a_run_on_characters_is_read(run_recipe):
     assert {name.split()[0] for name in traces} == {"memory_1", "memory_2"}
 
 
-@pytest.mark.parametrize("bigrams", [0, 30])
+@pytest.mark.parametrize("bigrams", [0, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_run_on_reviews_is_read(run_recipe, capsys, bigrams):
     vocabulary = Vocabulary.learn(generated_reviews.generate("train", 200)["text"], 100)
     settings = imdb_sentiment.Settings(words=12, units=4, embedding=4, bigrams=bigrams)
@@ -126,6 +128,7 @@ def test_a_run_on_reviews_is_read(run_recipe, capsys, bigrams):
     assert traces["reader/backward c"].shape == (12, 4)
 
 
+@pytest.mark.slow
 def test_a_run_on_stars_is_read(run_recipe):
     vocabulary = Vocabulary.learn(generated_reviews.generate("train", 200)["text"], 100)
     model = star_rating.build_model(len(vocabulary), np.array([1, 2, 3]), "coupled-lstm", units=4, embedding=4)
@@ -152,6 +155,7 @@ def test_the_encoder_of_a_run_on_translations_is_read(run_recipe, capsys):
     assert "after a not" in tracked()
 
 
+@pytest.mark.slow
 def test_a_run_on_prices_reads_its_test_split(run_recipe, capsys):
     settings = stock_prices.Settings(target="volatility", units=3, cell="minimal")
     data = stock_prices.load_data(target="volatility")

@@ -108,6 +108,7 @@ def folder_of_hard_pictures():
     Image.fromarray(np.dstack([shade, shade[:, :, :1]])).save("hard/clear.png")
 
 
+@pytest.mark.slow
 def test_a_pretrained_encoder_computes_the_features_of_each_split_once(run_recipe, few, eagerly, pretrained, capsys):
     options = ["--enters", "initial-state", "--longest", 6, *SMALL, *pretrained]
     assert run_recipe(recipe, "--run-dir", "one", *options) == 0
@@ -118,6 +119,7 @@ def test_a_pretrained_encoder_computes_the_features_of_each_split_once(run_recip
     assert "attention" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_test_augmentation_is_used_by_train_evaluate_predict_and_ensembles(
     run_recipe, few, eagerly, capsys, monkeypatch
 ):
@@ -156,6 +158,7 @@ def own(tmp_path):
     (tmp_path / "captions.txt").write_text("\n".join(rows), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_pictures_and_captions_of_ones_own(run_recipe, own, capsys):
     assert run_recipe(recipe, "--data", ".", "--run-dir", "one", *SMALL) == 2
     assert "3.png is damaged" in capsys.readouterr().err and not Path("one").exists()
@@ -224,6 +227,7 @@ def test_the_network_agrees_with_built_in_layers(run_recipe, verify_quickly, cap
     assert "FAIL" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("enters", ["attention", "same-vector"])
 def test_verify_reports_a_wrong_cell(run_recipe, verify_quickly, capsys, monkeypatch, enters):
     step = CELLS["lstm"].step
@@ -243,6 +247,7 @@ def bleu_calls(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_self_critical_training_resumes_to_the_same_weights(run_recipe, few, eagerly, bleu_calls, monkeypatch):
     options = ["--self-critical", 2, "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "whole", *options) == 0
@@ -273,6 +278,7 @@ def test_self_critical_training_resumes_to_the_same_weights(run_recipe, few, eag
     assert any(not np.array_equal(before[name], best[name]) for name in best if name in before)
 
 
+@pytest.mark.slow
 def test_self_critical_training_starts_from_the_epoch_of_the_lowest_loss(run_recipe, few, eagerly, monkeypatch):
     falling = itertools.count(10, -1)
     monkeypatch.setattr(recipe, "cider", lambda *texts: float(next(falling)))  # the first epoch has the highest CIDEr
@@ -284,6 +290,7 @@ def test_self_critical_training_starts_from_the_epoch_of_the_lowest_loss(run_rec
     assert best == [1, 2]
 
 
+@pytest.mark.slow
 def test_self_critical_training_is_the_same_in_a_strategy_with_one_device(run_recipe, few):
     options = ["--enters", "same-vector", "--self-critical", 1, "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "one", *options) == 0
@@ -294,6 +301,7 @@ def test_self_critical_training_is_the_same_in_a_strategy_with_one_device(run_re
         np.testing.assert_allclose(one[key], mirrored[key], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_bleu_is_part_of_the_reward_where_it_has_a_weight(run_recipe, few, eagerly, bleu_calls):
     options = ["--enters", "same-vector", "--self-critical", 1, "--longest", 6, *SMALL]
     assert run_recipe(recipe, "--run-dir", "with", "--bleu-weight", 2, *options) == 0 and bleu_calls

@@ -47,6 +47,7 @@ def test_train_evaluate_predict(run_recipe, few, capsys, monkeypatch):
     assert "2: score" in said and "3: " not in said
 
 
+@pytest.mark.slow
 def test_odd_texts_are_scored_or_skipped(run_recipe, few, eagerly, capsys):
     assert run_recipe(imdb_sentiment, "--run-dir", "mine", *SMALL, "--words", 50, "--bigrams", 30) == 0
     capsys.readouterr()
@@ -104,6 +105,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing_behind(run_recipe, few, caps
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(run_recipe, few, eagerly, monkeypatch):
     assert run_recipe(imdb_sentiment, "--run-dir", "whole", *SMALL, "--epochs", 2) == 0
     write, written = training.Checkpoint.write_history, []
@@ -155,12 +157,14 @@ def test_the_network_agrees_with_built_in_layers(run_recipe, capsys):
     assert "FAIL" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["simple", "gru"])
 def test_the_network_agrees_with_other_built_in_layers(run_recipe, verify_quickly, cell, capsys):
     assert run_recipe(imdb_sentiment, "verify", "--cell", cell, *SIZES) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_network_learns_what_a_bag_of_words_cannot(run_recipe):
     """The default run with half of its epochs, which are enough, beside a model of word counts."""
     splits = reviews.load().splits

@@ -64,6 +64,7 @@ def test_train_evaluate_sample_and_type(trained, run_recipe, capsys, monkeypatch
     assert "not in the training split" in lines[3] and lines[0].count("%") == 5
 
 
+@pytest.mark.slow
 def test_the_example_is_learned_to_certainty_and_shows_every_gate(run_recipe, capsys):
     assert run_recipe(next_character, "example", "--run-dir", "mine") == 0
     printed = capsys.readouterr().out
@@ -82,6 +83,7 @@ def test_the_example_has_the_gates_of_its_cell_and_no_text_to_sample(run_recipe,
     assert "No finished run" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_with_the_same_bits(trained, run_recipe, monkeypatch):
     whole, _ = trained
     on_epoch_end = training.Checkpoint.on_epoch_end
@@ -107,6 +109,7 @@ def test_own_text(run_recipe, capsys):
     assert pd.read_csv("mine/history.csv")["loss"].iloc[0] < 4
 
 
+@pytest.mark.slow
 def test_a_folder_in_another_encoding_is_read_again_and_another_text_is_noticed(run_recipe, capsys):
     Path("plays").mkdir()
     for name in "ab":

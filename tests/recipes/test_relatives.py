@@ -20,6 +20,7 @@ def two_cells(monkeypatch):
     monkeypatch.setattr(relatives, "CELLS", {name: CELLS[name] for name in ("simple", "minimal")})
 
 
+@pytest.mark.slow
 def test_run_reports_and_draws_a_row_for_every_cell(run_recipe, capsys, two_cells):
     assert run_recipe(relatives, *SMALL) == 0
     metrics = json.loads(Path("mine/metrics.json").read_text())

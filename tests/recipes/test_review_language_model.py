@@ -76,6 +76,7 @@ def folder_of_reviews(tmp_path):
         rows.to_json(tmp_path / "data" / f"{name}.jsonl", orient="records", lines=True)
 
 
+@pytest.mark.slow
 def test_a_classifier_starts_from_it(run_recipe, folder_of_reviews, monkeypatch, capsys):
     small = ["--data", "data", "--epochs", 2, "--batch-size", 32, "--words", 12]
     sizes = ["--units", 6, "--embedding", 5, "--vocabulary", 150, "--learning-rate", 0.03]

@@ -18,6 +18,7 @@ SMALL = ["--lengths", "5,12", "--delays", "2,3", "--parameters", "300"]
 SMALL += ["--epochs", "1", "--recall-epochs", "1", "--batch-size", "256"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_continues_with_the_same_results(run_recipe, eagerly, capsys, monkeypatch):
     monkeypatch.setattr(reviews, "SIZES", {"train": 400, "validation": 100, "test": 100})
     monkeypatch.setattr(sequence_length, "RECALL_SEQUENCES", (800, 200, 2_000))

@@ -38,6 +38,7 @@ def test_train_evaluate_predict(run_recipe, capsys, monkeypatch):
     assert run_recipe(star_rating, "predict", "--run", "mine", "superb") == 2
 
 
+@pytest.mark.slow
 def test_pairs_of_words_and_a_training_without_baselines(run_recipe, eagerly, monkeypatch, capsys):
     monkeypatch.setattr(reviews, "SIZES", {"train": 600, "validation": 100, "test": 100})
     settings = star_rating.Settings(units=3, embedding=4, epochs=1, batch_size=64, words=12, bigrams=30)

@@ -53,7 +53,7 @@ def write_csv(path, frame):
     return path
 
 
-@pytest.mark.parametrize("target", ["price", "volatility"])
+@pytest.mark.parametrize("target", ["price", pytest.param("volatility", marks=pytest.mark.slow)])
 def test_train_evaluate_predict(trained, run_recipe, target, capsys):
     run, report = trained(target)
     left = {path.name for path in run.iterdir()} - {"tensorboard"}
@@ -98,6 +98,7 @@ def test_train_evaluate_predict(trained, run_recipe, target, capsys):
     assert "never overwritten" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_future_changes_no_training_and_no_earlier_forecast(tmp_path):
     frame = prices.read(start="2012-01-01")
     first_test_day = prices.load(start="2012-01-01", window=10).dates["test"][0]
@@ -132,6 +133,7 @@ def test_the_forecast_of_a_price_is_todays_close_moved_by_the_forecast_return():
     assert metrics["directional_accuracy"] == pytest.approx((tomorrow > today)[tomorrow != today].mean())
 
 
+@pytest.mark.slow
 def test_the_mirrored_strategy_trains(run_recipe):
     assert run_recipe(stock_prices, "--start", "2016-01-01", "--run-dir", "mine", "--strategy", "mirrored", *SMALL) == 0
 
@@ -162,6 +164,7 @@ def test_resume_refuses_damaged_files(stopped, name, content):
         stock_prices.train(stock_prices.Settings(data="prices.csv"), run_dir=Path("mine"), resume=True)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_with_the_same_bits(trained, run_recipe, monkeypatch):
     options = ["--start", "2014-01-01", "--target", "volatility", *SMALL]
     whole, _ = trained("volatility")
@@ -274,6 +277,7 @@ def test_what_is_asked_is_one_line_and_leaves_nothing_behind(run_recipe, capsys,
     assert not [*Path().iterdir()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="the folder ../shared/data with the real tickers is not here")
 def test_a_real_file_of_many_tickers(run_recipe, monkeypatch, capsys):
     parse, parsed = tables.parse, {}  # the file is large: each command reads it, but its rows are parsed once
@@ -305,6 +309,7 @@ def three_series(path):
     return path
 
 
+@pytest.mark.slow
 def test_one_network_for_many_series(run_recipe, eagerly, capsys):
     three_series("many.csv")
     many = ["--target", "volatility", "--data", "many.csv", "--ticker", "all", *SMALL]
@@ -338,6 +343,7 @@ def test_one_network_for_many_series(run_recipe, eagerly, capsys):
     assert run_recipe(stock_prices, "predict", "--run", "further", "--horizon", 2, "--paths", 50) == 0
 
 
+@pytest.mark.slow
 def test_few_days_start_from_the_published_network(run_recipe, capsys):
     path = write_csv(Path("mine.csv"), prices.read(start="2016-01-01")[["High", "Low", "Close"]])
     arguments = ["--data", path, "--target", "volatility", "--epochs", 1, "--run-dir", "started"]
@@ -389,6 +395,7 @@ def test_a_network_for_many_series_sees_differences_from_their_level_alone(tmp_p
     np.testing.assert_allclose(model(wider), np.asarray(model(window)) + math.log(2), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_prices_of_many_series(run_recipe, eagerly, capsys):
     three_series("many.csv")
     arguments = ["--data", "many.csv", "--ticker", "all", "--leave-out", 0.3, "--run-dir", "mine", *SMALL]

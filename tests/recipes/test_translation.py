@@ -85,6 +85,7 @@ def test_predict_prints_the_beam_and_draws_the_attention(trained, run_recipe, ca
     assert (run / "attention-1.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_predict_reads_lines_until_an_empty_one(trained, run_recipe, capsys, monkeypatch):
     run, _ = trained
     monkeypatch.setattr(sys, "stdin", io.StringIO("日本語です\n" + "the cat " * 40 + "\n\nnot read\n"))
@@ -116,6 +117,7 @@ def test_a_length_penalty_out_of_bounds_is_refused(trained, run_recipe, capsys):
     assert "length-penalty" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_one_run_has_its_scores_and_of_two_runs_others(tmp_path, eagerly, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pairs, "SIZES", {"train": 128, "validation": 16, "test": 16})
@@ -130,6 +132,7 @@ def test_an_ensemble_of_one_run_has_its_scores_and_of_two_runs_others(tmp_path, 
     assert translation.ensemble_scores(finished, data)["chrf"] not in [scores["chrf"] for scores in alone]
 
 
+@pytest.mark.slow
 def test_own_pairs_in_unknown_languages_and_without_attention_nothing_is_drawn(run_recipe, eagerly, capsys):
     rows = [f"{'ab'[i % 2]} {i} ξένος\tκ{i} {'xy'[i % 2]} 語" for i in range(120)]
     Path("own.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -193,6 +196,7 @@ cli.main(translation.app)
 """
 
 
+@pytest.mark.slow
 def test_sums_are_learned_scored_and_resumed_by_another_process_with_the_same_bits(run_recipe, eagerly, capsys):
     """Other processes have other hash seeds and other random states of every library."""
     Path("sums.tsv").write_text("question\tanswer\n" + SUMS)
@@ -239,6 +243,7 @@ def test_verify_passes_with_attention(run_recipe, verify_quickly, short_sentence
     assert "FAIL" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_verify_finds_a_wrong_cell(run_recipe, verify_quickly, short_sentences, capsys, monkeypatch):
     right = cells.CELLS["gru"].step
     wrong = lambda self, wx, uh, states: [1.01 * s for s in right(self, wx, uh, states)]

@@ -61,6 +61,7 @@ def test_every_position_is_equally_likely_for_every_answer():
         assert np.abs(means - frames.mean()).max() < 5.5 * spread
 
 
+@pytest.mark.slow
 def test_a_single_frame_is_not_enough_and_a_film_is():
     """Films of two frames; the CNN of the network that sees one of them has learned where the shapes are."""
     settings = recipe.Settings(frames=2, films=4000, noise=0.0, epochs=6, batch_size=64, learning_rate=0.005)
@@ -71,6 +72,7 @@ def test_a_single_frame_is_not_enough_and_a_film_is():
     assert both["direction"] > 0.6
 
 
+@pytest.mark.slow
 def test_a_taught_cnn_encodes_where_the_shapes_are():
     """The centres in new pictures can be computed from its cosines and sines, not from those of an untaught CNN."""
     keras.utils.set_random_seed(0)

@@ -173,6 +173,7 @@ def test_a_terminal_that_lacks_a_character_gets_its_escape(command, monkeypatch)
     assert shown.getvalue().startswith(b"roses \\u2192 red")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a Unix shell closes the streams")
 def test_closed_streams_are_no_error(tmp_path):
     code = "import toolkit, sys; print(sys.stdin.read(), sys.stdout.isatty()); sys.stderr.write('x')"

@@ -55,6 +55,7 @@ def test_a_pretrained_network_whose_module_has_another_name_is_found():
     assert network.output_shape[-1] > 500 and np.isfinite(network(np.full((1, 32, 32, 3), 99.0))).all()
 
 
+@pytest.mark.slow
 def test_cached_features_are_those_of_the_network(weights, tmp_path):
     arrays = rng.integers(0, 256, (3, 32, 32, 3), dtype="uint8")
     cache = tmp_path / "cache"
@@ -65,6 +66,7 @@ def test_cached_features_are_those_of_the_network(weights, tmp_path):
     assert len([*cache.iterdir()]) == 1
 
 
+@pytest.mark.slow
 def test_features_are_computed_again_for_other_pictures_sizes_or_weights(weights, tmp_path):
     arrays = rng.integers(0, 256, (3, 32, 32, 3), dtype="uint8")
     cache = tmp_path / "cache"

@@ -39,6 +39,7 @@ def compiled(reward, rate, attention=True):
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [True, False])
 def test_one_step_follows_the_gradient_of_the_loss(attention):
     inputs, numbers = rng.normal(size=(3, 4, 5)).astype("float32"), np.array([7, 8, 9])
@@ -77,13 +78,14 @@ def test_one_step_follows_the_gradient_of_the_loss(attention):
         assert (values[0] - values[1]) / 0.02 == pytest.approx((gradient * direction).sum(), abs=2e-3), weight.path
 
 
+@pytest.mark.slow
 def test_it_learns_what_is_rewarded():
     inputs, numbers = np.tile(2 * rng.normal(size=(2, 4, 5)), (8, 1, 1)).astype("float32"), np.arange(16)
     wanted = 4 + numbers % 2 * 3  # which token is rewarded depends on the input
     trainer = compiled(lambda numbers, tokens: (tokens == wanted[numbers][:, None]).sum(axis=1).astype("float32"), 1.0)
     trainer.compile(keras.optimizers.Adam(0.02), jit_compile=False)
     rewards = [trainer.train_on_batch(inputs, numbers, return_dict=True)["reward"] for _ in range(150)]
-    assert np.mean(rewards[:5]) < 1.5 and np.mean(rewards[-5:]) > 5
+    assert rewards[0] < 1.5 and np.mean(rewards[-5:]) > 5
     tokens, _ = decoding.greedy(trainer.decoder.step, *trainer.decoder.start(inputs), 6)
     assert (np.array(tokens) == wanted[:, None]).mean() > 0.95
 

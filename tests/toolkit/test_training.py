@@ -30,7 +30,9 @@ def uninterrupted(tmp_path_factory, quick_interpreter):
     return folder
 
 
-@pytest.mark.parametrize("moment", ["epoch", "checkpoint", "history"])
+@pytest.mark.parametrize(
+    "moment", ["checkpoint", *(pytest.param(m, marks=pytest.mark.slow) for m in ("epoch", "history"))]
+)
 def test_killed_and_resumed_ends_with_the_same_bits(uninterrupted, tmp_path, moment):
     killed = drive(tmp_path / "run", moment)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -39,6 +39,7 @@ def test_a_caption_is_scored_in_lower_case_without_punctuation():
     assert captions.normalized("A Dog's ball, red-and-blue ; two  .") == "a dog's ball red-and-blue two"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not java, reason="METEOR needs Java")
 def test_meteor_is_reported_where_java_is_installed(monkeypatch):
     texts, references = ["a dog runs", "two cats"], [["a dog runs", "the dog is running"], ["one bird"]]
