@@ -83,9 +83,9 @@ def test_it_learns_what_is_rewarded():
     inputs, numbers = np.tile(2 * rng.normal(size=(2, 4, 5)), (8, 1, 1)).astype("float32"), np.arange(16)
     wanted = 4 + numbers % 2 * 3  # which token is rewarded depends on the input
     trainer = compiled(lambda numbers, tokens: (tokens == wanted[numbers][:, None]).sum(axis=1).astype("float32"), 1.0)
-    trainer.compile(keras.optimizers.Adam(0.02), jit_compile=False)
+    trainer.compile(keras.optimizers.Adam(0.01), jit_compile=False)
     rewards = [trainer.train_on_batch(inputs, numbers, return_dict=True)["reward"] for _ in range(150)]
-    assert rewards[0] < 1.5 and np.mean(rewards[-5:]) > 5
+    assert np.mean(rewards[:5]) < 1.5 and np.mean(rewards[-5:]) > 5
     tokens, _ = decoding.greedy(trainer.decoder.step, *trainer.decoder.start(inputs), 6)
     assert (np.array(tokens) == wanted[:, None]).mean() > 0.95
 
