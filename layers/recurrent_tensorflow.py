@@ -13,6 +13,7 @@ import weakref
 import keras
 import tensorflow as tf
 from keras import ops
+from tensorflow.python.eager import record  # nothing public tells whether a tape records
 from tensorflow.python.framework.ops import gradient_registry  # nothing public forgets what it holds
 from tensorflow.python.ops import control_flow_util  # nothing public tells whether XLA compiles the present graph
 
@@ -36,15 +37,25 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     loop = _Loop.of(cell, x, states)
     if loop.captures:
         return None
-    cut = _Cut(loop, x, training)
+    count, *size = _sizes(loop, x, training)
+    if training or record.could_possibly_record() or loop.input_captures or size[0] is None:
+        results = _in_parts(loop, _Cut(x, count, *size), x, states, mask, mask_h, training, keep)
+    else:
+        arguments = (x, mask), states, [tf.convert_to_tensor(v.value) for v in loop.weights], size
+        results = list(_call(loop.traced(loop.infer, arguments, count, keep), arguments))
+    outputs = results.pop(0) if keep else None
+    for tensor, known in [(outputs, x.shape[:2])] * keep + [(final, x.shape[:1]) for final in results]:
+        tensor.set_shape(known + tensor.shape[len(known) :])
+    return outputs, results
+
+
+def _in_parts(loop, cut, x, states, mask, mask_h, training, keep):
+    """The outputs, if they are kept, and all final states, from those of the parts of a batch."""
     parts = [(loop.project_input(cut.sequences(x, i)), [cut.rows(s, i) for s in states]) for i in range(cut.count)]
     masks = [(cut.sequences(mask, i), cut.rows(mask_h, i)) for i in range(cut.count)]
     results = _differentiable(loop, parts, (masks, tf.convert_to_tensor(cut.length), cut.compiled), training, keep)
     results = [cut.join(column, axis=int(keep and i == 0)) for i, column in enumerate(zip(*results))]
-    outputs = _swap(results.pop(0)[: cut.length]) if keep else None
-    for tensor, known in [(outputs, x.shape[:2])] * keep + [(final, x.shape[:1]) for final in results]:
-        tensor.set_shape(known + tensor.shape[len(known) :])
-    return outputs, results
+    return [_swap(results[0][: cut.length]), *results[1:]] if keep else results
 
 
 def run_without_lists(cell, x, states, mask, mask_h, training, keep, carry):
@@ -138,6 +149,24 @@ def _here(value):
     return tf.identity(value) if tf.is_tensor(value) else value
 
 
+def _sizes(loop, x, training):
+    """In how many parts to run a batch; whether compiled (None where XLA compiles all), then of how many rows each.
+
+    The last is the length that a compiled part is padded to, None where the length is known.
+    """
+    batch, length = (x.shape[i] or tf.shape(x)[i] for i in range(2))
+    if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+        return 1, None, batch, None
+    count = min(_cores(x), x.shape[0] or 4)
+    rows, padded = -(-batch // count), None
+    if x.shape[0] is None and count > 1:
+        rows = tf.minimum(_round_up(rows, 4), batch)
+    if x.shape[1] is None:
+        padded = _round_up(length, 2)
+    compiled = loop.pays(batch, length, rows, length if padded is None else padded, training)
+    return count, compiled, tf.convert_to_tensor(rows), padded
+
+
 class _Cut:
     """A batch in parts, one for each core, because XLA runs the element-wise part of a loop on one core of a CPU.
 
@@ -145,22 +174,13 @@ class _Cut:
     made up. Otherwise the first part is the whole batch, and the others have no rows.
     """
 
-    def __init__(self, loop, x, training):
+    def __init__(self, x, count, compiled, rows, padded):
         batch, self.length = (x.shape[i] or tf.shape(x)[i] for i in range(2))
-        self.count, self.compiled, self.padding = 1, None, None
-        if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-            return
-        self.count = min(_cores(x), x.shape[0] or 4)
-        rows, length = -(-batch // self.count), self.length
-        if x.shape[0] is None and self.count > 1:
-            rows = tf.minimum(_round_up(rows, 4), batch)
-        if x.shape[1] is None:
-            length = _round_up(length, 2)
-        self.compiled = loop.pays(batch, self.length, rows, length, training)
-        self.padding = None if x.shape[1] else tf.where(self.compiled, length - self.length, 0)
-        last = max(self.count - 1, 1)
-        self.starts = [tf.where(self.compiled, (batch - rows) * i // last, 0) for i in range(self.count)]
-        self.sizes = [tf.where(self.compiled, rows, 0 if i else batch) for i in range(self.count)]
+        self.count, self.compiled, last = count, compiled, max(count - 1, 1)
+        self.padding = None if padded is None else tf.where(compiled, padded - self.length, 0)
+        if count > 1:
+            self.starts = [tf.where(compiled, (batch - rows) * i // last, 0) for i in range(count)]
+            self.sizes = [tf.where(compiled, rows, 0 if i else batch) for i in range(count)]
 
     def rows(self, tensor, i):
         if tensor is None or self.count == 1:
@@ -204,15 +224,17 @@ class _Loop:
         return loops[key]
 
     def __init__(self, cell, x, states):
-        self.cell, self.n, self.traced = cell, len(states), {}
-        self.variables = [v for v in cell.weights if "float" in v.dtype]
-        self.wx_spec = _spec(cell.project_input(x[:, 0]), [None])
+        self.cell, self.n, self.functions = cell, len(states), {}
+        self.weights = [v for v in cell.weights if "float" in v.dtype]
+        weights = [_spec(v.value, []) for v in self.weights]
+        projection = _trace(self._project, _spec(x[:, 0], [None]), weights)
+        self.wx_spec, self.input_captures = _spec(projection.structured_outputs, [None]), _captures(projection)
+        self.variables = self.weights
         rows = [_spec(a, [2]) for a in (self.wx_spec, *states)]  # 2 as an example
-        weights = [_spec(v.value, []) for v in self.variables]
-        step = tf.function(self._learn, autograph=False).get_concrete_function(rows[0], rows[1:], weights)
-        self.captures = any(tf.is_symbolic_tensor(a) or a.dtype == tf.resource for a in step.captured_inputs)
+        step = _trace(self._learn, rows[0], rows[1:], weights)
+        self.captures = _captures(step)
         *self.state_specs, self.linear_spec = [_spec(a, [None]) for a in step.structured_outputs]
-        self.variables = [v for v, used in zip(self.variables, self.used) if used]
+        self.variables = [v for v, used in zip(self.weights, self.used) if used]
         self.size = sum(v.shape.num_elements() for v in self.variables)
         self.work = _work(cell)
 
@@ -229,13 +251,26 @@ class _Loop:
         self.in_step = [i for i, d in enumerate(d for d, used in zip(in_step, self.used) if used) if d is not None]
         return [*new, wx + uh if self.additive else uh]
 
+    def _project(self, x, weights):
+        with _with(self.weights, weights):
+            return self.cell.project_input(x)
+
     def _with(self, weights):
-        return keras.StatelessScope(state_mapping=list(zip(self.variables, weights)))
+        return _with(self.variables, weights)
 
     def project_input(self, x):
         """The part of all steps that depends on the input alone, as one product."""
         wx = self.cell.project_input(_flat(x))
         return tf.reshape(wx, [*tf.unstack(tf.shape(x)[:2]), *wx.shape[1:]])
+
+    def infer(self, sequences, states, weights, size, count, keep):
+        """What `_in_parts` gives, traced as a whole: 150 operations less to make in every graph.
+
+        Not where a tape records: the gradient of a function is a graph of its own, 5 MiB more for each layer.
+        """
+        x, mask = sequences
+        with _with(self.weights, weights):
+            return _in_parts(self, _Cut(x, count, *size), x, states, mask, None, False, keep)
 
     def pays(self, batch, length, rows, padded, training):
         """Whether to run a size compiled; takes note that it came."""
@@ -247,7 +282,7 @@ class _Loop:
         work = self.work.lookup(key)
         with tf.control_dependencies([work]):
             self.work.insert(key, work + cost)
-        return work >= COMPILE_AFTER
+        return tf.ensure_shape(work >= COMPILE_AFTER, [])
 
     def forward(self, parts, weights, masks, length, compiled, keep, saving):
         """For each part the final states, outputs, if they are kept, and all that the gradient needs, if it is saved.
@@ -289,39 +324,40 @@ class _Loop:
 
     def _each(self, function, arguments, compiled, kinds, *options):
         """A function of all parts, which gives lists of these kinds: compiled, or as it is on the first part alone."""
-        plain, fast = self._traced(function, arguments[0], *options)
+        plain = self.traced(function, arguments[0], *options)
         if compiled is None:
-            return [plain(part) for part in arguments]
+            return [_call(plain, part) for part in arguments]
+        fast = self.compiled(function, arguments[0], *options)
 
         def run_plain():
-            first = plain(arguments[0])
+            first = _call(plain, arguments[0])
             nothing = [[_no_rows(a, kind) for a in tensors] for tensors, kind in zip(first, kinds)]
             return [first] + [nothing] * (len(arguments) - 1)
 
-        return tf.cond(compiled, lambda: [fast(part) for part in arguments], run_plain)
+        return tf.cond(compiled, lambda: [_call(fast, part) for part in arguments], run_plain)
 
-    def _traced(self, function, arguments, *options):
-        """The function as it is and compiled, for any number of rows and timesteps: everybody gets the same."""
+    def traced(self, function, arguments, *options):
+        """The function, traced once for any number of rows and timesteps, of the arguments that are not None."""
         given = [a is not None for a in tf.nest.flatten(arguments)]
         key = function.__name__, *options, *given
-        if key not in self.traced:
+        if key not in self.functions:
             kinds = SEQUENCES, ROWS, WEIGHTS, WEIGHTS
             specs = [tf.nest.map_structure(lambda a: _spec(a, [None] * n), part) for n, part in zip(kinds, arguments)]
-            signature = [spec for spec in tf.nest.flatten(specs) if spec is not None]
 
             def flat(*tensors):
                 tensors = iter(tensors)
                 values = [next(tensors) if there else None for there in given]
                 return function(*tf.nest.pack_sequence_as(arguments, values), *options)
 
-            plain = tf.function(flat, signature, autograph=False).get_concrete_function()
-            fast = plain
-            if not any(op.type.startswith("Debug") for op in plain.graph.get_operations()):  # those XLA does not know
-                fast = _compiled(plain, signature)
-            self.traced[key] = [
-                lambda part, f=f: f(*(a for a in tf.nest.flatten(part) if a is not None)) for f in (plain, fast)
-            ]
-        return self.traced[key]
+            self.functions[key] = _trace(flat, *(spec for spec in tf.nest.flatten(specs) if spec is not None))
+        return self.functions[key]
+
+    def compiled(self, function, arguments, *options):
+        traced = self.traced(function, arguments, *options)
+        key = "compiled", traced
+        if key not in self.functions:
+            self.functions[key] = _compiled(traced)
+        return self.functions[key]
 
     def _step(self, weights, mask_h, states, wx_t, valid=None):
         """One step: the new states, and U h."""
@@ -380,17 +416,36 @@ class _Loop:
 _COMPILED = {}
 
 
-def _compiled(function, signature):
+def _compiled(function):
     """A function that XLA compiles, the same for equal ones: those of another layer, or of a model built once more.
 
     XLA keeps its programs as long as the process lives, 7 MiB for the sizes of a training.
     """
+    if any(op.type.startswith("Debug") for op in function.graph.get_operations()):  # those XLA does not know
+        return function
     key = None if function.captured_inputs else _contents(function)
     if key in _COMPILED:
         return _COMPILED[key]
-    fast = tf.function(lambda *tensors: function(*tensors), signature, autograph=False, jit_compile=True)
-    fast = fast.get_concrete_function()
+    fast = _trace(lambda *tensors: function(*tensors), *function.structured_input_signature[0], jit_compile=True)
     return fast if key is None else _COMPILED.setdefault(key, fast)
+
+
+def _trace(function, *signature, **options):
+    return tf.function(function, autograph=False, **options).get_concrete_function(*signature)
+
+
+def _call(function, arguments):
+    """The result of a function traced without the arguments that are None."""
+    return function(*(a for a in tf.nest.flatten(arguments) if a is not None))
+
+
+def _with(variables, values):
+    return keras.StatelessScope(state_mapping=list(zip(variables, values)))
+
+
+def _captures(function):
+    """Whether a function uses variables or tensors of a graph that are not its arguments."""
+    return any(tf.is_symbolic_tensor(a) or a.dtype == tf.resource for a in function.captured_inputs)
 
 
 def _contents(function):

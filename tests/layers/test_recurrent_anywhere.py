@@ -25,6 +25,7 @@ CELLS = {
 X = np.random.default_rng(1).normal(size=(5, 6, UNITS)).astype("float32")
 MASK = np.random.default_rng(2).random(X.shape[:2]) < 0.6
 MASK[1] = False
+TRAINING = True
 
 
 def ours(case, **options):
@@ -49,7 +50,7 @@ def network(make, case):
 
 def apply(parts, x, mask):
     dense, first, second = parts
-    return second(first(dense(x), mask=mask, training=True), mask=mask, training=True)
+    return second(first(dense(x), mask=mask, training=TRAINING), mask=mask, training=TRAINING)
 
 
 def plain(parts, x, mask):
@@ -152,6 +153,54 @@ def test_compiled(place, monkeypatch):
     compare(place, "lstm", MASK)
 
 
+@pytest.mark.parametrize(
+    "place, compile_after",
+    [(plain, 0), (while_loop, 0), *(pytest.param(*place.values, math.inf, marks=place.marks) for place in SLOW)],
+)
+def test_gradients_without_training(place, compile_after, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "TRAINING", False)
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", compile_after)
+    if compile_after:
+        monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)
+    compare(place, "gru-before", MASK)
+
+
+def test_graphs_without_training_share_what_is_traced():
+    """Making operations, at a few milliseconds each, is most of the time of a first predict.
+
+    A tape gets them as they are: the gradient of such a function takes more memory and time than they do.
+    """
+    layer = ours("lstm")
+
+    def traced(length):
+        run = tf.function(lambda x: layer(x, training=False), autograph=False)
+        graph = run.get_concrete_function(tf.TensorSpec((None, length, UNITS))).graph
+        (loop,) = layer.cell._rnn_recipes_loops.values()
+        calls = [op.type for op in graph.get_operations()].count("PartitionedCall")
+        return calls, [name for name, *_ in loop.functions].count("infer")
+
+    with tf.GradientTape():
+        assert traced(6) == (0, 0)
+    assert [traced(length) for length in (6, 5, None)] == [(1, 1), (1, 1), (1, 2)], "the last for a length to be padded"
+
+
+@pytest.mark.parametrize("compile_after", [0, math.inf])
+def test_gradient_of_a_function_that_was_traced_without_a_tape(compile_after, monkeypatch):
+    monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", compile_after)
+    results = []
+    for make in (ours, built_in):
+        dense, layer, _ = network(make, "gru-before")
+        run = tf.function(lambda x, parts=(dense, layer): parts[1](parts[0](x), mask=MASK, training=False))
+        x = tf.constant(X)
+        run(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(tf.sin(run(x)))
+        results.append(tape.gradient(loss, [x, *(w.value for part in (dense, layer) for w in part.weights)]))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
 def compare(place, case, mask):
     mine, theirs = (outputs_and_gradients(place, make, case, mask) for make in (ours, built_in))
     for a, b in zip(mine, theirs, strict=True):
@@ -159,7 +208,7 @@ def compare(place, case, mask):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
 
 
-def penalty(make, mask):
+def penalty(make, mask, training):
     """The gradient for all weights of a gradient for the inputs."""
     dense, layer, _ = network(make, "lstm")
     weights = [w.value for part in (dense, layer) for w in part.weights]
@@ -168,7 +217,7 @@ def penalty(make, mask):
         with tf.GradientTape() as outer:
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                y = tf.reduce_sum(tf.sin(layer(dense(x), mask=mask, training=True)))
+                y = tf.reduce_sum(tf.sin(layer(dense(x), mask=mask, training=training)))
             norm = tf.reduce_sum(inner.gradient(y, x) ** 2)
         return outer.gradient(norm, weights, unconnected_gradients="zero")
 
@@ -176,9 +225,10 @@ def penalty(make, mask):
 
 
 @pytest.mark.slow
-def test_gradients_of_gradients(monkeypatch):
+@pytest.mark.parametrize("training", [False, True])
+def test_gradients_of_gradients(training, monkeypatch):
     monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)  # every part of a batch is a graph like the first
-    for a, b in zip(penalty(ours, MASK), penalty(built_in, MASK), strict=True):
+    for a, b in zip(penalty(ours, MASK, training), penalty(built_in, MASK, training), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
@@ -191,29 +241,45 @@ def test_inside_what_XLA_compiles():
 
 
 class Scaled(layers.SimpleRNNCell):
-    """A step that uses a variable which is no weight of the cell: only TensorFlow itself finds its gradient."""
+    """A step that uses a tensor which is no weight of the cell: only TensorFlow itself finds its gradient."""
 
     def step(self, wx, uh, states):
         return super().step(wx, uh * self.outside[0], states)
 
 
-def test_a_gradient_that_the_fast_path_would_lose():
+class ScaledInput(layers.SimpleRNNCell):
+    """Such a tensor in what depends on the input alone, which TensorFlow differentiates."""
+
+    def project_input(self, x):
+        return super().project_input(x) * self.outside[0]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize("of", [Scaled, ScaledInput])
+def test_a_gradient_that_the_fast_path_would_lose(of, in_graph, training):
     outside, x = tf.Variable(0.7), tf.constant(X)
     results = []
     for container in (layers.RNN, keras.layers.RNN):
-        cell = Scaled(UNITS, kernel_initializer="ones", recurrent_initializer="ones")
+        cell = of(UNITS, kernel_initializer="ones", recurrent_initializer="ones")
         object.__setattr__(cell, "outside", [outside])
         layer = container(cell)
         layer.build(x.shape)
 
         @tf.function(autograph=False)
-        def run(layer=layer):
+        def run(scale, layer=layer, cell=cell):
+            cell.outside[0] = scale * outside if in_graph else outside
+            return tf.reduce_sum(layer(x, training=training))
+
+        @tf.function(autograph=False)
+        def recorded(scale, run=run.python_function):
             with tf.GradientTape() as tape:
-                y = tf.reduce_sum(layer(x, training=True))
+                y = run(scale)
             return tape.gradient(y, outside)
 
-        results.append(run())
-    assert abs(results[1]) > 1e-3
+        values = [run(scale) for scale in (1.0, 0.5)]  # a graph for each, without a tape
+        results.append([*values, *(recorded(scale) for scale in (1.0, 0.5))])
+    assert np.min(np.abs(results[1])) > 1e-3
     np.testing.assert_allclose(*results, rtol=1e-5)
 
 
@@ -284,13 +350,14 @@ def test_lengths_that_are_padded_to_one_size_share_a_compiled_loop(tmp_path):
     assert compiled("16", "13", "14", "15") == once
 
 
-def test_a_graph_ends_with_the_function_that_was_traced():
+@pytest.mark.parametrize("training", [False, True])
+def test_a_graph_ends_with_the_function_that_was_traced(training):
     layer = ours("lstm")
 
     @tf.function(autograph=False)
     def gradient(x):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(layer(x, training=True))
+            loss = tf.reduce_sum(layer(x, training=training))
         return tape.gradient(loss, layer.trainable_weights[0].value)
 
     gradient(tf.constant(X))
