@@ -197,12 +197,14 @@ def test_gradient_of_a_function_that_was_traced_without_a_tape(compile_after, mo
             tape.watch(x)
             loss = tf.reduce_sum(tf.sin(run(x)))
         results.append(tape.gradient(loss, [x, *(w.value for part in (dense, layer) for w in part.weights)]))
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+    assert_close(*results)
 
 
 def compare(place, case, mask):
-    mine, theirs = (outputs_and_gradients(place, make, case, mask) for make in (ours, built_in))
+    assert_close(*(outputs_and_gradients(place, make, case, mask) for make in (ours, built_in)))
+
+
+def assert_close(mine, theirs):
     for a, b in zip(mine, theirs, strict=True):
         assert a is not None and np.abs(b).max() > 1e-6
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
