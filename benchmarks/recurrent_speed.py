@@ -1,7 +1,8 @@
 """Speed of recurrent layers on this machine's CPU: layers.RNN beside the other layers a Keras user could take.
 
-    python benchmarks/recurrent_speed.py                             everything, about 45 minutes on two cores
+    python benchmarks/recurrent_speed.py                             everything, about two hours on two cores
     python benchmarks/recurrent_speed.py --cells lstm --sizes s20,m  a part of it
+    python benchmarks/recurrent_speed.py --starts-only               first steps and memory again, about 30 minutes
 
 training    one step: forward, mean squared error of the last output, backward, Adam, in one tf.function
 fit         the same step in model.fit: train_on_batch of a compiled model, with jit_compile="auto"
@@ -12,12 +13,13 @@ lengths     the same with each length from 1 to 100
 memory      growth of the process's peak memory from before the layer is built to after three training steps
 memory_end  the same until the end of all measurements
 
-The last five are measured once. Training, fit and inference are timed after they have run for 1.5 seconds, when
-layers.RNN has compiled its loop. The sizes a to d are not powers of two, and nothing was tuned on them. Each contender
-runs in a process of its own, and only one works at a time. They take turns, once a round; a ratio is the median over
-the rounds of a contender's time to that of the built-in layer in the same round, so below 1 is faster. The limit is the
-time of 2 · batch · timesteps · (features + units) · gates · units operations, three times as many in training, at the
-best rate of a 1024³ float32 tf.matmul in the same run.
+Each contender runs in a process of its own, and only one works at a time. They take turns, once a round; a ratio is the
+median over the rounds of a contender's value to that of the built-in layer in the same round, so below 1 is faster.
+Training, fit and inference are timed after they have run for 1.5 seconds, when layers.RNN has compiled its loop. The
+first step and memory have three rounds, each in processes of their own; batch_sizes, lengths and memory_end are
+measured once. The sizes a to d are not powers of two, and nothing was tuned on them. The limit is the time of
+2 · batch · timesteps · (features + units) · gates · units operations, three times as many in training, at the best rate
+of a 1024³ float32 tf.matmul in the same run.
 """
 
 import contextlib
@@ -71,6 +73,9 @@ UNITS = {"training": "ms", "fit": "ms", "inference": "ms", "first_step": "ms", "
 UNITS |= {"memory": "MiB", "memory_end": "MiB"}
 TIMED = ["training", "fit", "inference"]
 CHANGING = ["batch_sizes", "lengths"]
+STARTING = ["first_step", "memory"]
+SOME = [BASELINE, OURS]  # whose starts, and batch sizes and lengths that change, are measured
+STARTS = 3  # processes of each, for their starts
 SECONDS = 0.12  # of calls in one timing
 WARM_UP = 1.5  # seconds of calls before the first timing
 process = {}  # in a contender's process: its calls
@@ -232,7 +237,8 @@ def peak_memory():
 
 def measure(cell, name, size, rounds, warm_up=WARM_UP):
     """The values of all rounds by measure and contender, in ms or MiB, and the best time of the matrix product."""
-    values, products, spawn = {key: {} for key in UNITS}, [], multiprocessing.get_context("spawn")
+    values, products = {key: {} for key in UNITS}, []
+    values |= measure_starts(cell, name, size)
 
     def measure_one(key, contender):
         value = workers[contender].submit(value_of, key).result()
@@ -240,20 +246,37 @@ def measure(cell, name, size, rounds, warm_up=WARM_UP):
         print(f"{cell} {name} {key} {len(values[key][contender])}: {contender} {value:.4g} {UNITS[key]}", flush=True)
 
     with contextlib.ExitStack() as stack:
-        workers = {c: stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for c in contenders(size)}
+        workers = {c: stack.enter_context(new_process()) for c in contenders(size)}
         for started in [worker.submit(start, contender, cell, size, warm_up) for contender, worker in workers.items()]:
             started.result()  # no process is still importing while another is timed
-        for contender, key in itertools.product(workers, ["first_step", "memory"]):
-            measure_one(key, contender)
+        for worker in workers.values():
+            worker.submit(value_of, "first_step").result()
         for i in range(rounds):
             products.append(workers[BASELINE].submit(value_of, "product").result())
             for key, contender in itertools.product(TIMED, list(workers)[:: -1 if i % 2 else 1]):
                 if key != "fit" or contender != TORCH:
                     measure_one(key, contender)
         for key, contender in itertools.product(["memory_end", *CHANGING], workers):
-            if key == "memory_end" or contender in (OURS, BASELINE, WRAPPED):
+            if key == "memory_end" or contender in SOME:
                 measure_one(key, contender)
     return values, min(products)
+
+
+def measure_starts(cell, name, size):
+    """The values of the first step and of memory by contender, in ms and MiB, each from a process that ends with it."""
+    values = {key: {contender: [] for contender in SOME} for key in STARTING}
+    for i, contender in itertools.product(range(STARTS), SOME):
+        with new_process() as worker:
+            worker.submit(start, contender, cell, size, warm_up=0).result()
+            for key in STARTING:
+                value = worker.submit(value_of, key).result()
+                values[key][contender].append(value)
+                print(f"{cell} {name} {key} {i + 1}: {contender} {value:.4g} {UNITS[key]}", flush=True)
+    return values
+
+
+def new_process():
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
 def summary(values, cell, size, rate):
@@ -322,7 +345,11 @@ def run(cells, sizes, rounds, output, figure, warm_up=WARM_UP):
     command = " ".join(["python", "benchmarks/recurrent_speed.py", *sys.argv[1:]])
     content = {"recipe": "recurrent_speed", "command": command, **record.provenance()}
     content["versions"] |= {m: importlib.metadata.version(m) for m in ("jax", "torch") if importlib.util.find_spec(m)}
-    content |= {"rounds": rounds, "sizes": {name: size._asdict() for name, size in sizes.items()}}
+    content |= {
+        "starts": record.provenance(),
+        "rounds": rounds,
+        "sizes": {name: size._asdict() for name, size in sizes.items()},
+    }
     for cell in cells:
         raw = {}
         for name, size in sizes.items():
@@ -337,6 +364,30 @@ def run(cells, sizes, rounds, output, figure, warm_up=WARM_UP):
     measured = {c: output / f"recurrent_speed.{c}.json" for c in CELLS}
     chart({c: json.loads(p.read_text())["metrics"] for c, p in measured.items() if p.exists()}, figure)
     print(f"Written: {', '.join(str(measured[cell]) for cell in cells)}, {figure}")
+
+
+def run_starts(cells, sizes, output):
+    """Measure first steps and memory again, print them, and put them into the JSON of each cell once it is through.
+
+    Raises Stop if there is no such file, or not each of these sizes in it.
+    """
+    from toolkit import runs  # imports Keras; see `run`
+
+    from benchmarks import record
+
+    for path in [output / f"recurrent_speed.{cell}.json" for cell in cells]:
+        known = json.loads(path.read_text())["sizes"] if path.exists() else []
+        if missing := [name for name in sizes if name not in known]:
+            raise runs.Stop(f"--starts-only adds to what is in {path}, which has not: {', '.join(missing)}")
+    provenance = record.provenance()
+    for cell in cells:
+        path = output / f"recurrent_speed.{cell}.json"
+        content = json.loads(path.read_text()) | {"starts": provenance}
+        for name, size in sizes.items():
+            content["metrics"][name] |= summary(measure_starts(cell, name, size), cell, size, rate=math.nan)
+        with runs.replacing(path) as file:
+            file.write(json.dumps(content, indent=1).encode() + b"\n")
+        print(*("\n" + table(cell, key, content["metrics"]) for key in STARTING), f"\nWritten: {path}", sep="\n")
 
 
 def choose(text, names):
@@ -354,11 +405,16 @@ def main(
     cells: Annotated[str, Parameter(help="Cells to measure, with commas between.")] = ",".join(CELLS),
     sizes: Annotated[str, Parameter(help="Sizes to measure, with commas between.")] = ",".join(SIZES),
     rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=1000), help="Timings of each contender.")] = 7,
+    starts_only: Annotated[bool, Parameter(negative=(), help="Measure first steps and memory alone, again.")] = False,
     output: Annotated[Path, Parameter(help="Folder of the JSON files, one for each cell.")] = ROOT / "results",
     figure: Annotated[Path, Parameter(help="File of the bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):
     """Measure, print, draw, and write results/recurrent_speed.CELL.json."""
-    run(choose(cells, CELLS), {name: SIZES[name] for name in choose(sizes, SIZES)}, rounds, output, figure)
+    chosen = choose(cells, CELLS), {name: SIZES[name] for name in choose(sizes, SIZES)}
+    if starts_only:
+        run_starts(*chosen, output)
+    else:
+        run(*chosen, rounds, output, figure)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def forked(monkeypatch):
 def test_every_contender_is_measured(tmp_path, capsys, monkeypatch, forked):
     few = [recurrent_speed.OURS, recurrent_speed.BASELINE, recurrent_speed.JITTED]
     monkeypatch.setattr(recurrent_speed, "contenders", lambda size: few)
+    monkeypatch.setattr(recurrent_speed, "STARTS", 1)
     size = recurrent_speed.Size(3, 4, 2, 5, masked=True)
     figure = tmp_path / "speed.png"
     recurrent_speed.run(["simple"], {"tiny": size}, 2, tmp_path, figure, warm_up=0.1)
@@ -34,13 +35,17 @@ def test_every_contender_is_measured(tmp_path, capsys, monkeypatch, forked):
     installed = recurrent_speed.contenders(size)
     for key, entries in report.items():
         without = [recurrent_speed.TORCH] if key == "fit" else []
-        if key in recurrent_speed.CHANGING:
-            without = {*installed} - {recurrent_speed.OURS, recurrent_speed.BASELINE, recurrent_speed.WRAPPED}
-        assert list(entries) == [name for name in installed if name not in without]
+        if key in recurrent_speed.CHANGING + recurrent_speed.STARTING:
+            without = {*installed} - {*recurrent_speed.SOME}
+        assert {*entries} == {*installed} - {*without}
         assert all(0 < value < math.inf for entry in entries.values() for value in entry.values())
         assert {value for label, value in entries[recurrent_speed.BASELINE].items() if "ratio" in label} == {1}
     assert list(report) == list(recurrent_speed.UNITS)
     assert content["machine"]["gflops"] > 0 and figure.stat().st_size > 0
+    recurrent_speed.run_starts(["simple"], {"tiny": size}, tmp_path)
+    again = json.loads((tmp_path / "recurrent_speed.simple.json").read_text())
+    changed = [key for key in report if again["metrics"]["tiny"][key] != report[key]]
+    assert changed == recurrent_speed.STARTING and list(again["metrics"]["tiny"]) == list(report)
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(tuple(installed))]
     assert {line.split("  ")[0] for line in rows} == {*installed, *(f"keras.layers, {u}" for u in ("ms", "MiB"))}
 
@@ -59,3 +64,8 @@ def test_the_share_of_the_limit_follows_from_the_operations():
 def test_an_unknown_size_is_one_line():
     with pytest.raises(Stop, match="Choose from s20, .*Received: huge"):
         recurrent_speed.choose("s20,huge", recurrent_speed.SIZES)
+
+
+def test_starts_alone_need_a_file_with_their_sizes(tmp_path):
+    with pytest.raises(Stop, match="recurrent_speed.gru.json, which has not: s20"):
+        recurrent_speed.run_starts(["gru"], {"s20": recurrent_speed.SIZES["s20"]}, tmp_path)
