@@ -250,7 +250,7 @@ def measure(cell, name, size, rounds, warm_up=WARM_UP):
         for started in [worker.submit(start, contender, cell, size, warm_up) for contender, worker in workers.items()]:
             started.result()  # no process is still importing while another is timed
         for worker in workers.values():
-            worker.submit(value_of, "first_step").result()
+            worker.submit(value_of, "first_step").result()  # builds the layer; `measure_starts` has timed it
         for i in range(rounds):
             products.append(workers[BASELINE].submit(value_of, "product").result())
             for key, contender in itertools.product(TIMED, list(workers)[:: -1 if i % 2 else 1]):
