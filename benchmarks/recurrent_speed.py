@@ -74,7 +74,7 @@ UNITS |= {"memory": "MiB", "memory_end": "MiB"}
 TIMED = ["training", "fit", "inference"]
 CHANGING = ["batch_sizes", "lengths"]
 STARTING = ["first_step", "memory"]
-SOME = [BASELINE, OURS]  # whose starts, and batch sizes and lengths that change, are measured
+SOME = [OURS, BASELINE]  # whose starts, and batch sizes and lengths that change, are measured
 STARTS = 3  # processes of each, for their starts
 SECONDS = 0.12  # of calls in one timing
 WARM_UP = 1.5  # seconds of calls before the first timing
@@ -241,9 +241,7 @@ def measure(cell, name, size, rounds, warm_up=WARM_UP):
     values |= measure_starts(cell, name, size)
 
     def measure_one(key, contender):
-        value = workers[contender].submit(value_of, key).result()
-        values[key].setdefault(contender, []).append(value)
-        print(f"{cell} {name} {key} {len(values[key][contender])}: {contender} {value:.4g} {UNITS[key]}", flush=True)
+        note(values, workers[contender], f"{cell} {name}", key, contender)
 
     with contextlib.ExitStack() as stack:
         workers = {c: stack.enter_context(new_process()) for c in contenders(size)}
@@ -264,19 +262,24 @@ def measure(cell, name, size, rounds, warm_up=WARM_UP):
 
 def measure_starts(cell, name, size):
     """The values of the first step and of memory by contender, in ms and MiB, each from a process that ends with it."""
-    values = {key: {contender: [] for contender in SOME} for key in STARTING}
-    for i, contender in itertools.product(range(STARTS), SOME):
+    values = {key: {} for key in STARTING}
+    for contender in SOME * STARTS:
         with new_process() as worker:
             worker.submit(start, contender, cell, size, warm_up=0).result()
             for key in STARTING:
-                value = worker.submit(value_of, key).result()
-                values[key][contender].append(value)
-                print(f"{cell} {name} {key} {i + 1}: {contender} {value:.4g} {UNITS[key]}", flush=True)
+                note(values, worker, f"{cell} {name}", key, contender)
     return values
 
 
 def new_process():
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def note(values, worker, title, key, contender):
+    """Have a contender's process measure once, add that to the values, and print it."""
+    value = worker.submit(value_of, key).result()
+    values[key].setdefault(contender, []).append(value)
+    print(f"{title} {key} {len(values[key][contender])}: {contender} {value:.4g} {UNITS[key]}", flush=True)
 
 
 def summary(values, cell, size, rate):
@@ -358,7 +361,7 @@ def run(cells, sizes, rounds, output, figure, warm_up=WARM_UP):
             metrics = {n: summary(values, cell, sizes[n], rate) for n, (values, _) in raw.items()}
             content["machine"]["gflops"] = round(rate / 1e6, 1)
             content |= {"variant": cell, "metrics": metrics}
-            (output / f"recurrent_speed.{cell}.json").write_text(json.dumps(content, indent=1) + "\n")
+            write(output / f"recurrent_speed.{cell}.json", content)
         print(*("\n" + table(cell, key, metrics) for key in UNITS), sep="\n")
         print(f"\nRatios to {BASELINE} (share of the limit, {rate / 1e6:.0f} GFLOP/s)")
     measured = {c: output / f"recurrent_speed.{c}.json" for c in CELLS}
@@ -378,16 +381,24 @@ def run_starts(cells, sizes, output):
     for path in [output / f"recurrent_speed.{cell}.json" for cell in cells]:
         known = json.loads(path.read_text())["sizes"] if path.exists() else []
         if missing := [name for name in sizes if name not in known]:
-            raise runs.Stop(f"--starts-only adds to what is in {path}, which has not: {', '.join(missing)}")
+            received = f"Received: {', '.join(missing)}, not in {path}"
+            raise runs.Stop(f"--starts-only measures sizes again that were measured before. {received}")
     provenance = record.provenance()
     for cell in cells:
         path = output / f"recurrent_speed.{cell}.json"
-        content = json.loads(path.read_text()) | {"starts": provenance}
+        content = record.read(path.stem, output) | {"starts": provenance}
         for name, size in sizes.items():
             content["metrics"][name] |= summary(measure_starts(cell, name, size), cell, size, rate=math.nan)
-        with runs.replacing(path) as file:
-            file.write(json.dumps(content, indent=1).encode() + b"\n")
+        write(path, content)
         print(*("\n" + table(cell, key, content["metrics"]) for key in STARTING), f"\nWritten: {path}", sep="\n")
+
+
+def write(path, content):
+    """Write a JSON file, whole or not at all."""
+    from toolkit import runs  # imports Keras; see `run`
+
+    with runs.replacing(path) as file:
+        file.write(json.dumps(content, indent=1).encode() + b"\n")
 
 
 def choose(text, names):
@@ -405,7 +416,7 @@ def main(
     cells: Annotated[str, Parameter(help="Cells to measure, with commas between.")] = ",".join(CELLS),
     sizes: Annotated[str, Parameter(help="Sizes to measure, with commas between.")] = ",".join(SIZES),
     rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=1000), help="Timings of each contender.")] = 7,
-    starts_only: Annotated[bool, Parameter(negative=(), help="Measure first steps and memory alone, again.")] = False,
+    starts_only: Annotated[bool, Parameter(negative=(), help="Measure only first steps and memory, again.")] = False,
     output: Annotated[Path, Parameter(help="Folder of the JSON files, one for each cell.")] = ROOT / "results",
     figure: Annotated[Path, Parameter(help="File of the bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):
