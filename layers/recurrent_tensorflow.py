@@ -18,6 +18,7 @@ from tensorflow.python.framework.ops import gradient_registry  # nothing public 
 from tensorflow.python.ops import control_flow_util  # nothing public tells whether XLA compiles the present graph
 
 COMPILE_AFTER = 10_000  # timesteps of a small layer, each of about 50 µs
+IN_PIECES_FROM = 25_000  # numbers in W x of one sequence
 WEIGHTS, ROWS, SEQUENCES = range(3)  # kinds of tensors, by the number of their dimensions that any call can change
 
 
@@ -37,8 +38,11 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     loop = _Loop.of(cell, x, states)
     if loop.captures:
         return None
-    count, *size = _sizes(loop, x, training)
-    if training or record.could_possibly_record() or loop.input_captures or size[0] is None:
+    piece = _piece(loop, x) if training else x.shape[1]
+    count, *size = _sizes(loop, x, training, piece)
+    if piece != x.shape[1]:
+        results = _in_pieces(loop, piece, (count, *size), x, states, mask, mask_h, keep)
+    elif training or record.could_possibly_record() or loop.input_captures or _in_xla():
         results = _in_parts(loop, _Cut(x, count, *size), x, states, mask, mask_h, training, keep)
     else:
         arguments = (x, mask), states, [tf.convert_to_tensor(v.value) for v in loop.weights], size
@@ -47,6 +51,27 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     for tensor, known in [(outputs, x.shape[:2])] * keep + [(final, x.shape[:1]) for final in results]:
         tensor.set_shape(known + tensor.shape[len(known) :])
     return outputs, results
+
+
+def _piece(loop, x):
+    """How many timesteps to train at a time: all, where W x of a sequence is small, else a quarter, but 20 or more."""
+    length = x.shape[1]
+    if length is None or length * loop.wx_spec.shape[1:].num_elements() < IN_PIECES_FROM or _in_xla():
+        return length
+    return -(-length // max(1, min(4, length // 20)))
+
+
+def _in_pieces(loop, piece, sizes, x, states, mask, mask_h, keep):
+    """As `_in_parts`, one piece of time after the other, so that W x and its gradient are never whole in memory."""
+    (count, compiled, rows, _), outputs = sizes, []
+    for start in range(0, x.shape[1], piece):
+        with tf.control_dependencies(states if start else []):  # otherwise W x of all pieces would come first
+            now, valid = (None if a is None else a[:, start : start + piece] for a in (x, mask))
+            cut = _Cut(now, count, compiled, rows, piece if now.shape[1] < piece else None)
+            results = _in_parts(loop, cut, now, states, valid, mask_h, True, keep)
+        outputs += results[:keep]
+        states = results[keep:]
+    return [tf.concat(outputs, 1), *states] if keep else states
 
 
 def _in_parts(loop, cut, x, states, mask, mask_h, training, keep):
@@ -149,13 +174,14 @@ def _here(value):
     return tf.identity(value) if tf.is_tensor(value) else value
 
 
-def _sizes(loop, x, training):
+def _sizes(loop, x, training, piece):
     """In how many parts to run a batch; whether compiled (None where XLA compiles all), then of how many rows each.
 
-    The last is the length that a compiled part is padded to, None where the length is known.
+    The last is the length that a compiled part is padded to, None where the length is known. `piece` is the number of
+    timesteps that run at a time, None where it is not known.
     """
     batch, length = (x.shape[i] or tf.shape(x)[i] for i in range(2))
-    if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+    if _in_xla():
         return 1, None, batch, None
     count = min(_cores(x), x.shape[0] or 4)
     rows, padded = -(-batch // count), None
@@ -163,8 +189,13 @@ def _sizes(loop, x, training):
         rows = tf.minimum(_round_up(rows, 4), batch)
     if x.shape[1] is None:
         padded = _round_up(length, 2)
-    compiled = loop.pays(batch, length, rows, length if padded is None else padded, training)
+    compiled = loop.pays(batch, length, rows, piece if padded is None else padded, training)
     return count, compiled, tf.convert_to_tensor(rows), padded
+
+
+def _in_xla():
+    """Whether XLA compiles all of the present graph."""
+    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 class _Cut:
@@ -313,7 +344,8 @@ class _Loop:
         results = self._each(self._backward, arguments, compiled, (SEQUENCES, ROWS, WEIGHTS))
         d_weights = [[] for _ in weights]
         for (_, states), (_, mask_h), (_, sequences, _), (d_linear, _, d_step) in zip(parts, masks, ran, results):
-            h = tf.concat([states[0][None], sequences[0][:-1]], 0)
+            with tf.control_dependencies(d_linear):  # or it would be there from the start
+                h = tf.concat([states[0][None], sequences[0][:-1]], 0)
             with tf.GradientTape() as tape, self._with(weights):
                 tape.watch(weights)
                 uh = self.cell.project_state(_flat(h if mask_h is None else h * mask_h))
@@ -349,7 +381,10 @@ class _Loop:
                 values = [next(tensors) if there else None for there in given]
                 return function(*tf.nest.pack_sequence_as(arguments, values), *options)
 
-            self.functions[key] = _trace(flat, *(spec for spec in tf.nest.flatten(specs) if spec is not None))
+            given_specs = [spec for spec in tf.nest.flatten(specs) if spec is not None]
+            # Inlined, a loop would add 7 MiB for each piece of time; a first predict is faster with `infer` inlined.
+            attributes = None if function == self.infer else {"_noinline": True}
+            self.functions[key] = _trace(flat, *given_specs, experimental_attributes=attributes)
         return self.functions[key]
 
     def compiled(self, function, arguments, *options):

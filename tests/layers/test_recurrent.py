@@ -1,6 +1,7 @@
 """layers.RNN differentiates whatever a cell computes, and keeps shapes and files as keras.layers.RNN does."""
 
 import importlib
+import math
 
 import keras
 import numpy as np
@@ -53,7 +54,7 @@ MASKS = {
 }
 
 
-def results(container, mask, lengths=(6,), dynamic=False, **options):
+def results(container, mask, lengths=(6,), dynamic=False, training=None, **options):
     """Outputs, states, and the gradients of a random mix of them for the inputs, initial states and weights.
 
     One list of them for each of the lengths, all from one graph.
@@ -70,7 +71,7 @@ def results(container, mask, lengths=(6,), dynamic=False, **options):
         watched = [x, *states, *(w.value for w in layer.trainable_weights)]
         with tf.GradientTape() as tape:
             tape.watch(watched)
-            outputs = layer(x, mask=mask, initial_state=states)
+            outputs = layer(x, mask=mask, initial_state=states, training=training)
             loss = sum(tf.reduce_sum(a * b) for a, b in zip(outputs, [mix[0][:, : tf.shape(x)[1]], *mix[1:]]))
         return [*outputs, *tape.gradient(loss, watched)]
 
@@ -92,6 +93,14 @@ def assert_same(ours, theirs):
 @pytest.mark.parametrize("mask", [None, *MASKS])
 def test_gradients_equal_automatic_differentiation(mask, options):
     assert_same(results(RNN, mask, **options), results(keras.layers.RNN, mask, **options))
+
+
+@pytest.mark.parametrize("mask, compile_after", [(None, math.inf), ("holes", 0), ("a row without a step", math.inf)])
+def test_training_in_pieces_of_time(mask, compile_after, monkeypatch):
+    """Four timesteps, then two, which are padded where they are compiled."""
+    monkeypatch.setattr(fast_path, "_piece", lambda loop, x: 4)
+    monkeypatch.setattr(fast_path, "COMPILE_AFTER", compile_after)
+    assert_same(results(RNN, mask, training=True), results(keras.layers.RNN, mask, training=True))
 
 
 @pytest.mark.parametrize("options", [{}, {"go_backwards": True}])

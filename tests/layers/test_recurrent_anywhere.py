@@ -154,6 +154,75 @@ def test_compiled(place, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "place",
+    [while_loop, *(place for place in SLOW if place.values != (while_loop,))],
+    ids=lambda place: place.__name__,
+)
+def test_in_pieces_of_time(place, monkeypatch):
+    in_pieces_of(4, monkeypatch)
+    monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)
+    compare(place, "gru-before", MASK)
+
+
+def in_pieces_of(timesteps, monkeypatch):
+    monkeypatch.setattr(recurrent_tensorflow, "_piece", lambda loop, x: min(timesteps, x.shape[1]))
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_masks_of_dropout_are_those_of_the_whole_sequence(return_sequences, monkeypatch):
+    cell = layers.LSTMCell(UNITS, dropout=0.3, recurrent_dropout=0.4, seed=1)
+    layer = layers.RNN(cell, return_sequences=return_sequences)
+    layer.build(X.shape)
+    weights = [w.value for w in layer.trainable_weights]
+
+    def run(x):
+        with tf.GradientTape() as tape:
+            y = layer(x, mask=MASK, training=True)
+            loss = tf.reduce_sum(tf.sin(y))
+        return [y, *tape.gradient(loss, weights)]
+
+    results, seed = [], cell.seed_generator.state.numpy()
+    for timesteps in (6, 4):
+        in_pieces_of(timesteps, monkeypatch)
+        cell.seed_generator.state.assign(seed)
+        results.append(tf.function(run, autograph=False)(tf.constant(X)))
+    assert_close(*results)
+
+
+@pytest.mark.parametrize(
+    "length, rows",
+    [(200, [5 * 50] * 4), (161, [5 * 41] * 3 + [None]), (79, [5 * 27] * 2 + [None]), (39, [5 * 39])],
+)
+def test_training_projects_the_inputs_of_a_piece_of_time_once_the_last_has_run(length, rows, monkeypatch):
+    """All of them at once, with their gradient, would be most of what a training step takes of memory.
+
+    The last piece has None where it is padded if it runs compiled.
+    """
+    monkeypatch.setattr(recurrent_tensorflow, "IN_PIECES_FROM", 4 * UNITS * 39)
+    monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)
+    layer = ours("lstm")
+    run = tf.function(lambda x: layer(x, training=True), autograph=False)
+    graph = run.get_concrete_function(tf.TensorSpec((5, length, UNITS))).graph
+    projections = [op for op in graph.get_operations() if op.type == "MatMul"]
+    loops = [op for op in graph.get_operations() if op.type == "StatelessIf"]
+
+    def comes_before(first, second):
+        seen, todo = set(), [second]
+        while todo:
+            if (op := todo.pop()) is first:
+                return True
+            if op not in seen:
+                seen.add(op)
+                todo += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+        return False
+
+    assert [op.outputs[0].shape[0] for op in projections] == rows
+    assert len(loops) == len(rows)
+    assert all(comes_before(a, b) for a, b in zip(loops, projections[1:]))
+    assert not comes_before(loops[-1], projections[-1])
+
+
+@pytest.mark.parametrize(
     "place, compile_after",
     [(plain, 0), (while_loop, 0), *(pytest.param(*place.values, math.inf, marks=place.marks) for place in SLOW)],
 )
@@ -227,8 +296,9 @@ def penalty(make, mask, training):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("training", [False, True])
-def test_gradients_of_gradients(training, monkeypatch):
+@pytest.mark.parametrize("training, timesteps", [(False, 6), (True, 6), (True, 4)])
+def test_gradients_of_gradients(training, timesteps, monkeypatch):
+    in_pieces_of(timesteps, monkeypatch)
     monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)  # every part of a batch is a graph like the first
     for a, b in zip(penalty(ours, MASK, training), penalty(built_in, MASK, training), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
