@@ -336,7 +336,10 @@ def chart(metrics, path, top=2):
 
 
 def run(cells, sizes, rounds, output, figure, warm_up=WARM_UP):
-    """Measure, print and draw. The JSON of a cell is written after each size, because the whole takes long."""
+    """Measure, print and draw. The JSON of a cell is written after each size, because the whole takes long.
+
+    What it has of other sizes stays there: each size has its own provenance.
+    """
     from toolkit import runs  # imports Keras, which in the contenders' processes waits for its backend
 
     from benchmarks import record
@@ -345,28 +348,39 @@ def run(cells, sizes, rounds, output, figure, warm_up=WARM_UP):
         raise runs.Stop(f"--figure must end in .png, .svg or .pdf. Received: {figure}")
     for folder in (output, figure.parent):
         runs.check_writable(folder)
-    command = " ".join(["python", "benchmarks/recurrent_speed.py", *sys.argv[1:]])
-    content = {"recipe": "recurrent_speed", "command": command, **record.provenance()}
-    content["versions"] |= {m: importlib.metadata.version(m) for m in ("jax", "torch") if importlib.util.find_spec(m)}
-    content |= {
-        "starts": record.provenance(),
-        "rounds": rounds,
-        "sizes": {name: size._asdict() for name, size in sizes.items()},
-    }
+    source = provenance()
     for cell in cells:
-        raw = {}
+        path, raw = output / f"recurrent_speed.{cell}.json", {}
+        content = record.read(path.stem, output) if path.exists() else empty(cell)
         for name, size in sizes.items():
             raw[name] = measure(cell, name, size, rounds, warm_up)
             rate = 2 * 1024**3 / min(product for _, product in raw.values())  # operations a millisecond
             metrics = {n: summary(values, cell, sizes[n], rate) for n, (values, _) in raw.items()}
-            content["machine"]["gflops"] = round(rate / 1e6, 1)
-            content |= {"variant": cell, "metrics": metrics}
-            write(output / f"recurrent_speed.{cell}.json", content)
+            machine = source["machine"] | {"gflops": round(rate / 1e6, 1)}
+            content["sizes"][name] = size._asdict()
+            content["measured"] |= {n: source | {"machine": machine, "rounds": rounds} for n in metrics}
+            content["starts"].pop(name, None)
+            content["metrics"] |= metrics
+            write(path, content)
         print(*("\n" + table(cell, key, metrics) for key in UNITS), sep="\n")
         print(f"\nRatios to {BASELINE} (share of the limit, {rate / 1e6:.0f} GFLOP/s)")
     measured = {c: output / f"recurrent_speed.{c}.json" for c in CELLS}
     chart({c: json.loads(p.read_text())["metrics"] for c, p in measured.items() if p.exists()}, figure)
     print(f"Written: {', '.join(str(measured[cell]) for cell in cells)}, {figure}")
+
+
+def empty(cell):
+    """The JSON of a cell before anything is measured: where each size comes from, and starts that came later."""
+    return {"recipe": "recurrent_speed", "variant": cell, "sizes": {}, "measured": {}, "starts": {}, "metrics": {}}
+
+
+def provenance():
+    """As of every result, with the command and the versions of JAX and PyTorch where they are installed."""
+    from benchmarks import record  # imports Keras; see `run`
+
+    source = {"command": " ".join(["python", "benchmarks/recurrent_speed.py", *sys.argv[1:]]), **record.provenance()}
+    source["versions"] |= {m: importlib.metadata.version(m) for m in ("jax", "torch") if importlib.util.find_spec(m)}
+    return source
 
 
 def run_starts(cells, sizes, output):
@@ -383,11 +397,12 @@ def run_starts(cells, sizes, output):
         if missing := [name for name in sizes if name not in known]:
             received = f"Received: {', '.join(missing)}, not in {path}"
             raise runs.Stop(f"--starts-only measures sizes again that were measured before. {received}")
-    provenance = record.provenance()
+    source = provenance()
     for cell in cells:
         path = output / f"recurrent_speed.{cell}.json"
-        content = record.read(path.stem, output) | {"starts": provenance}
+        content = record.read(path.stem, output)
         for name, size in sizes.items():
+            content["starts"][name] = source
             content["metrics"][name] |= summary(measure_starts(cell, name, size), cell, size, rate=math.nan)
         write(path, content)
         print(*("\n" + table(cell, key, content["metrics"]) for key in STARTING), f"\nWritten: {path}", sep="\n")
@@ -420,7 +435,7 @@ def main(
     output: Annotated[Path, Parameter(help="Folder of the JSON files, one for each cell.")] = ROOT / "results",
     figure: Annotated[Path, Parameter(help="File of the bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):
-    """Measure, print, draw, and write results/recurrent_speed.CELL.json."""
+    """Measure, print, draw, and write results/recurrent_speed.CELL.json, where other sizes stay as they are."""
     chosen = choose(cells, CELLS), {name: SIZES[name] for name in choose(sizes, SIZES)}
     if starts_only:
         run_starts(*chosen, output)

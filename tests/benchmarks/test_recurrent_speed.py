@@ -41,13 +41,36 @@ def test_every_contender_is_measured(tmp_path, capsys, monkeypatch, forked):
         assert all(0 < value < math.inf for entry in entries.values() for value in entry.values())
         assert {value for label, value in entries[recurrent_speed.BASELINE].items() if "ratio" in label} == {1}
     assert list(report) == list(recurrent_speed.UNITS)
-    assert content["machine"]["gflops"] > 0 and figure.stat().st_size > 0
+    assert content["measured"]["tiny"]["machine"]["gflops"] > 0 and figure.stat().st_size > 0
     recurrent_speed.run_starts(["simple"], {"tiny": size}, tmp_path)
     again = json.loads((tmp_path / "recurrent_speed.simple.json").read_text())
     changed = [key for key in report if again["metrics"]["tiny"][key] != report[key]]
     assert changed == recurrent_speed.STARTING and list(again["metrics"]["tiny"]) == list(report)
+    assert list(again["starts"]) == ["tiny"]
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(tuple(installed))]
     assert {line.split("  ")[0] for line in rows} == {*installed, *(f"keras.layers, {u}" for u in ("ms", "MiB"))}
+
+
+def test_a_part_of_the_sizes_is_measured_again(tmp_path, monkeypatch):
+    of_starts = {key: {c: [1.0] for c in recurrent_speed.SOME} for key in recurrent_speed.STARTING}
+    monkeypatch.setattr(recurrent_speed, "measure_starts", lambda cell, name, size: of_starts)
+
+    def run(names, milliseconds):
+        values = {key: {recurrent_speed.BASELINE: [milliseconds]} for key in recurrent_speed.UNITS}
+        monkeypatch.setattr(recurrent_speed, "measure", lambda *arguments: (values, 1.0))
+        sizes = {name: recurrent_speed.SIZES[name] for name in names}
+        recurrent_speed.run(["gru"], sizes, rounds, tmp_path, tmp_path / "speed.png")
+        return json.loads((tmp_path / "recurrent_speed.gru.json").read_text())
+
+    rounds = 2
+    run(["s20", "m"], 3.0)
+    recurrent_speed.run_starts(["gru"], {name: recurrent_speed.SIZES[name] for name in ("s20", "m")}, tmp_path)
+    rounds = 5
+    content = run(["m"], 4.0)
+    times = {n: report["training"][recurrent_speed.BASELINE]["ms"] for n, report in content["metrics"].items()}
+    assert times == {"s20": 3.0, "m": 4.0}
+    assert {n: source["rounds"] for n, source in content["measured"].items()} == {"s20": 2, "m": 5}
+    assert [*content["starts"]] == ["s20"] and [*content["sizes"]] == ["s20", "m"]
 
 
 def test_the_share_of_the_limit_follows_from_the_operations():
