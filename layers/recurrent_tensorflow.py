@@ -38,12 +38,10 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
     loop = _Loop.of(cell, x, states)
     if loop.captures:
         return None
-    piece = _piece(loop, x) if training else x.shape[1]
+    piece = _piece(loop, x) if training else None
     count, *size = _sizes(loop, x, training, piece)
-    if piece != x.shape[1]:
-        results = _in_pieces(loop, piece, (count, *size), x, states, mask, mask_h, keep)
-    elif training or record.could_possibly_record() or loop.input_captures or _in_xla():
-        results = _in_parts(loop, _Cut(x, count, *size), x, states, mask, mask_h, training, keep)
+    if training or record.could_possibly_record() or loop.input_captures or _in_xla():
+        results = _in_parts(loop, _Cut(x, count, *size), x, states, mask, mask_h, training, keep, piece)
     else:
         arguments = (x, mask), states, [tf.convert_to_tensor(v.value) for v in loop.weights], size
         results = list(_call(loop.traced(loop.infer, arguments, count, keep), arguments))
@@ -54,33 +52,39 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
 
 
 def _piece(loop, x):
-    """How many timesteps to train at a time: all, where W x of a sequence is small, else a quarter, but 20 or more."""
-    length = x.shape[1]
-    if length is None or length * loop.wx_spec.shape[1:].num_elements() < IN_PIECES_FROM or _in_xla():
-        return length
-    return -(-length // max(1, min(4, length // 20)))
+    """How many timesteps to train at a time: a quarter, but 20 or more; None for all, where W x of a sequence is small.
+
+    Each piece adds 4 MiB of graph and 0.2 s to the first step.
+    """
+    length = x.shape[1] or 0
+    count = min(4, length // 20)
+    if count < 2 or length * loop.wx_spec.shape[1:].num_elements() < IN_PIECES_FROM or _in_xla():
+        return None
+    return -(-length // count)
 
 
-def _in_pieces(loop, piece, sizes, x, states, mask, mask_h, keep):
-    """As `_in_parts`, one piece of time after the other, so that W x and its gradient are never whole in memory."""
-    (count, compiled, rows, _), outputs = sizes, []
-    for start in range(0, x.shape[1], piece):
-        with tf.control_dependencies(states if start else []):  # otherwise W x of all pieces would come first
-            now, valid = (None if a is None else a[:, start : start + piece] for a in (x, mask))
-            cut = _Cut(now, count, compiled, rows, piece if now.shape[1] < piece else None)
-            results = _in_parts(loop, cut, now, states, valid, mask_h, True, keep)
-        outputs += results[:keep]
-        states = results[keep:]
-    return [tf.concat(outputs, 1), *states] if keep else states
+def _in_parts(loop, cut, x, states, mask, mask_h, training, keep, piece=None):
+    """The outputs, if they are kept, and all final states, from those of the parts of a batch.
 
-
-def _in_parts(loop, cut, x, states, mask, mask_h, training, keep):
-    """The outputs, if they are kept, and all final states, from those of the parts of a batch."""
-    parts = [(loop.project_input(cut.sequences(x, i)), [cut.rows(s, i) for s in states]) for i in range(cut.count)]
-    masks = [(cut.sequences(mask, i), cut.rows(mask_h, i)) for i in range(cut.count)]
-    results = _differentiable(loop, parts, (masks, tf.convert_to_tensor(cut.length), cut.compiled), training, keep)
-    results = [cut.join(column, axis=int(keep and i == 0)) for i, column in enumerate(zip(*results))]
-    return [_swap(results[0][: cut.length]), *results[1:]] if keep else results
+    One piece of time runs after the other, so that neither W x nor its gradient is ever whole in memory.
+    """
+    sequences = [(cut.sequences(x, i), cut.sequences(mask, i)) for i in range(cut.count)]
+    states = [[cut.rows(s, i) for s in states] for i in range(cut.count)]
+    masks_h, outputs = [cut.rows(mask_h, i) for i in range(cut.count)], []
+    for start in range(0, cut.length, piece) if piece else [0]:
+        with tf.control_dependencies(tf.nest.flatten(states) if start else []):  # or W x of all pieces would come first
+            now = [[a[start : start + piece] if piece and a is not None else a for a in part] for part in sequences]
+            parts = [(loop.project_input(x), rows) for (x, _), rows in zip(now, states)]
+        masks = [(valid, mask_h) for (_, valid), mask_h in zip(now, masks_h)]
+        length = tf.convert_to_tensor(min(piece, cut.length - start) if piece else cut.length)
+        results = _differentiable(loop, parts, (masks, (length, cut.compiled)), training, keep)
+        outputs.append([part[0] for part in results])
+        states = [part[keep:] for part in results]
+    finals = [cut.join(column, axis=0) for column in zip(*states)]
+    if not keep:
+        return finals
+    outputs = [tf.concat(part, 0) if piece else part[0] for part in zip(*outputs)]
+    return [_swap(cut.join(outputs, axis=1)[: cut.length]), *finals]
 
 
 def run_without_lists(cell, x, states, mask, mask_h, training, keep, carry):
@@ -114,7 +118,18 @@ def _differentiable(loop, parts, others, training, keep):
     inputs = parts, weights
 
     def forward(tensors, others, saving):
-        return loop.forward(*tf.nest.pack_sequence_as(inputs, tensors), *others, keep, saving)
+        (parts, weights), (masks, size) = tf.nest.pack_sequence_as(inputs, tensors), others
+        sequences = [(wx, mask) for (wx, _), (mask, _) in zip(parts, masks)]
+        rows = [(states, mask_h) for (_, states), (_, mask_h) in zip(parts, masks)]
+        return loop.call(loop.forward, (sequences, rows, weights, size), keep, saving)
+
+    def backward(tensors, others, d, ran):
+        (parts, weights), (masks, size) = tf.nest.pack_sequence_as(inputs, tensors), others
+        sequences, rows = [], []
+        for (wx, states), (mask, mask_h), d_part, (_, kept, linear) in zip(parts, masks, d, ran):
+            sequences.append((d_part[0] if keep else None, mask, None if loop.additive else wx, linear[0], kept))
+            rows.append((d_part[keep:], states, mask_h))
+        return loop.call(loop.backward, (sequences, rows, weights, size))
 
     def results_of(ran):
         return [tensor for finals, kept, *_ in ran for tensor in [*kept[:keep], *finals]]
@@ -133,8 +148,8 @@ def _differentiable(loop, parts, others, training, keep):
                 d, tensors = arguments[: len(results)], arguments[len(results) :]
                 kept = saved if training else forward(tensors, rest, saving=True)
                 d_parts = tf.nest.pack_sequence_as([[0] * (keep + loop.n)] * len(parts), d)
-                gradients = loop.backward(*tf.nest.pack_sequence_as(inputs, tensors), *rest, d_parts, kept, keep)
-                return tf.nest.flatten(gradients), lambda *dd: of_gradient(arguments, rest, dd)
+                gradients = tf.nest.flatten(backward(tensors, rest, d_parts, kept))
+                return gradients, lambda *dd: of_gradient(arguments, rest, dd)
 
             return _kept_by_graph(second(*d, *here))
 
@@ -145,7 +160,8 @@ def _differentiable(loop, parts, others, training, keep):
                 outer.watch(arguments)
                 with tf.GradientTape() as inner:
                     inner.watch(tensors)
-                    again = results_of(loop.plain(*tf.nest.pack_sequence_as(inputs, tensors), *others[:2]))
+                    masks, (length, _) = others
+                    again = results_of(loop.plain(*tf.nest.pack_sequence_as(inputs, tensors), masks, length))
                 gradients = inner.gradient(again, tensors, d)
             connected = [(g, d) for g, d in zip(gradients, dd) if g is not None]
             return outer.gradient([g for g, _ in connected], arguments, [d for _, d in connected])
@@ -174,11 +190,15 @@ def _here(value):
     return tf.identity(value) if tf.is_tensor(value) else value
 
 
+def _not_constant(value):
+    return None if value is None else tf.raw_ops.PlaceholderWithDefault(input=value, shape=value.shape)
+
+
 def _sizes(loop, x, training, piece):
     """In how many parts to run a batch; whether compiled (None where XLA compiles all), then of how many rows each.
 
-    The last is the length that a compiled part is padded to, None where the length is known. `piece` is the number of
-    timesteps that run at a time, None where it is not known.
+    The last is the length that a compiled part is padded to, None where it need not be. `piece` is the number of
+    timesteps that run at a time, None for all.
     """
     batch, length = (x.shape[i] or tf.shape(x)[i] for i in range(2))
     if _in_xla():
@@ -189,7 +209,9 @@ def _sizes(loop, x, training, piece):
         rows = tf.minimum(_round_up(rows, 4), batch)
     if x.shape[1] is None:
         padded = _round_up(length, 2)
-    compiled = loop.pays(batch, length, rows, piece if padded is None else padded, training)
+    elif piece and length % piece:
+        padded = -(-length // piece) * piece
+    compiled = loop.pays(batch, length, rows, piece or (length if padded is None else padded), training)
     return count, compiled, tf.convert_to_tensor(rows), padded
 
 
@@ -315,12 +337,13 @@ class _Loop:
             self.work.insert(key, work + cost)
         return tf.ensure_shape(work >= COMPILE_AFTER, [])
 
-    def forward(self, parts, weights, masks, length, compiled, keep, saving):
+    def forward(self, sequences, rows, weights, size, keep, saving):
         """For each part the final states, outputs, if they are kept, and all that the gradient needs, if it is saved.
 
         That is the sequences of all states, the first of which is the output, and of U h or W x + U h.
         """
-        arguments = [((wx, m), (states, m_h), weights, length) for (wx, states), (m, m_h) in zip(parts, masks)]
+        length, compiled = size
+        arguments = [(*part, weights, length) for part in zip(sequences, rows)]
         kinds = ROWS, SEQUENCES, SEQUENCES
         return self._each(self._forward, arguments, compiled, kinds, self.n if saving else int(keep), saving)
 
@@ -335,17 +358,15 @@ class _Loop:
 
         return [of(*part, *of_masks) for part, of_masks in zip(parts, masks)]
 
-    def backward(self, parts, weights, masks, length, compiled, d, ran, keep):
-        """The gradients for parts and weights, from those of outputs and final states."""
-        arguments = []
-        for (wx, states), (mask, mask_h), d_part, (_, sequences, linear) in zip(parts, masks, d, ran):
-            given = d_part[0] if keep else None, mask, None if self.additive else wx, linear[0], sequences
-            arguments.append((given, (d_part[keep:], states, mask_h), weights, length))
+    def backward(self, sequences, rows, weights, size):
+        """The gradients for W x and the states of each part and for weights, from those of outputs and final states."""
+        length, compiled = size
+        arguments = [(*part, weights, length) for part in zip(sequences, rows)]
         results = self._each(self._backward, arguments, compiled, (SEQUENCES, ROWS, WEIGHTS))
         d_weights = [[] for _ in weights]
-        for (_, states), (_, mask_h), (_, sequences, _), (d_linear, _, d_step) in zip(parts, masks, ran, results):
+        for (*_, kept), (_, states, mask_h), (d_linear, _, d_step) in zip(sequences, rows, results):
             with tf.control_dependencies(d_linear):  # or it would be there from the start
-                h = tf.concat([states[0][None], sequences[0][:-1]], 0)
+                h = tf.concat([states[0][None], kept[0][:-1]], 0)
             with tf.GradientTape() as tape, self._with(weights):
                 tape.watch(weights)
                 uh = self.cell.project_state(_flat(h if mask_h is None else h * mask_h))
@@ -368,6 +389,16 @@ class _Loop:
 
         return tf.cond(compiled, lambda: [_call(fast, part) for part in arguments], run_plain)
 
+    def call(self, function, arguments, *options):
+        """The result of a function for all parts, for which no state and no size is a constant.
+
+        TensorFlow would make it anew for each constant: 7 MiB and half a second more for four pieces of time.
+        """
+        sequences, rows, weights, size = arguments
+        rows, size = tf.nest.map_structure(_not_constant, (rows, size))
+        arguments = sequences, rows, weights, size
+        return _call(self.traced(function, arguments, *options), arguments)
+
     def traced(self, function, arguments, *options):
         """The function, traced once for any number of rows and timesteps, of the arguments that are not None."""
         given = [a is not None for a in tf.nest.flatten(arguments)]
@@ -382,8 +413,8 @@ class _Loop:
                 return function(*tf.nest.pack_sequence_as(arguments, values), *options)
 
             given_specs = [spec for spec in tf.nest.flatten(specs) if spec is not None]
-            # Inlined, a loop would add 7 MiB for each piece of time; a first predict is faster with `infer` inlined.
-            attributes = None if function == self.infer else {"_noinline": True}
+            # What is called for every piece of time would otherwise be there, and take memory, once for each.
+            attributes = {"_noinline": True} if function in (self.forward, self.backward) else None
             self.functions[key] = _trace(flat, *given_specs, experimental_attributes=attributes)
         return self.functions[key]
 
