@@ -52,12 +52,12 @@ def run(cell, x, states, mask, mask_h, training, keep, carry):
 
 
 def _piece(loop, x):
-    """How many timesteps to train at a time: a quarter, but 20 or more; None for all, where W x of a sequence is small.
+    """How many timesteps to train at a time: a third, but 20 or more; None for all, where W x of a sequence is small.
 
-    Each piece adds 4 MiB of graph and 0.2 s to the first step.
+    Each piece adds 4 MiB of graph and 0.2 s to the first step; more than three also make later steps slower.
     """
     length = x.shape[1] or 0
-    count = min(4, length // 20)
+    count = min(3, length // 20)
     if count < 2 or length * loop.wx_spec.shape[1:].num_elements() < IN_PIECES_FROM or _in_xla():
         return None
     return -(-length // count)
@@ -73,7 +73,7 @@ def _in_parts(loop, cut, x, states, mask, mask_h, training, keep, piece=None):
     masks_h, outputs = [cut.rows(mask_h, i) for i in range(cut.count)], []
     for start in range(0, cut.length, piece) if piece else [0]:
         with tf.control_dependencies(tf.nest.flatten(states) if start else []):  # or W x of all pieces would come first
-            now = [[a[start : start + piece] if piece and a is not None else a for a in part] for part in sequences]
+            now = [[_span(a, start, piece, cut.compiled) for a in part] for part in sequences]
             parts = [(loop.project_input(x), rows) for (x, _), rows in zip(now, states)]
         masks = [(valid, mask_h) for (_, valid), mask_h in zip(now, masks_h)]
         length = tf.convert_to_tensor(min(piece, cut.length - start) if piece else cut.length)
@@ -85,6 +85,15 @@ def _in_parts(loop, cut, x, states, mask, mask_h, training, keep, piece=None):
         return finals
     outputs = [tf.concat(part, 0) if piece else part[0] for part in zip(*outputs)]
     return [_swap(cut.join(outputs, axis=1)[: cut.length]), *finals]
+
+
+def _span(sequence, start, piece, compiled):
+    """A piece of time; where it runs compiled the last is padded, so that one size is compiled for all."""
+    if sequence is None or piece is None:
+        return sequence
+    span = sequence[start : start + piece]
+    missing = piece - span.shape[0]
+    return _padded(span, tf.where(compiled, missing, 0)) if missing else span
 
 
 def run_without_lists(cell, x, states, mask, mask_h, training, keep, carry):
@@ -197,7 +206,7 @@ def _not_constant(value):
 def _sizes(loop, x, training, piece):
     """In how many parts to run a batch; whether compiled (None where XLA compiles all), then of how many rows each.
 
-    The last is the length that a compiled part is padded to, None where it need not be. `piece` is the number of
+    The last is the length that a compiled part is padded to, None where the length is known. `piece` is the number of
     timesteps that run at a time, None for all.
     """
     batch, length = (x.shape[i] or tf.shape(x)[i] for i in range(2))
@@ -209,8 +218,6 @@ def _sizes(loop, x, training, piece):
         rows = tf.minimum(_round_up(rows, 4), batch)
     if x.shape[1] is None:
         padded = _round_up(length, 2)
-    elif piece and length % piece:
-        padded = -(-length // piece) * piece
     compiled = loop.pays(batch, length, rows, piece or (length if padded is None else padded), training)
     return count, compiled, tf.convert_to_tensor(rows), padded
 
@@ -246,9 +253,7 @@ class _Cut:
         if tensor is None:
             return None
         tensor = _swap(self.rows(tensor, i))
-        if self.padding is None:
-            return tensor
-        return tf.pad(tensor, [[0, self.padding], *[[0, 0]] * (len(tensor.shape) - 1)])
+        return tensor if self.padding is None else _padded(tensor, self.padding)
 
     def join(self, parts, axis):
         """The rows of all parts along an axis, each once."""
@@ -586,6 +591,11 @@ def _spec(a, leading):
 def _swap(a):
     """Time and batch change places."""
     return ops.transpose(a, (1, 0, *range(2, len(a.shape))))
+
+
+def _padded(a, more):
+    """With so many timesteps of zeros behind it."""
+    return tf.pad(a, [[0, more], *[[0, 0]] * (len(a.shape) - 1)])
 
 
 def _flat(a):
