@@ -95,7 +95,7 @@ def test_gradients_equal_automatic_differentiation(mask, options):
     assert_same(results(RNN, mask, **options), results(keras.layers.RNN, mask, **options))
 
 
-@pytest.mark.parametrize("mask, compile_after", [(None, math.inf), ("holes", 0), ("a row without a step", math.inf)])
+@pytest.mark.parametrize("mask, compile_after", [(None, 0), ("holes", math.inf), ("a row without a step", 0)])
 def test_training_in_pieces_of_time(mask, compile_after, monkeypatch):
     """Four timesteps, then two, which are padded where they are compiled."""
     monkeypatch.setattr(fast_path, "_piece", lambda loop, x: 4)
