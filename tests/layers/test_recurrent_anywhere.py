@@ -193,7 +193,7 @@ def test_masks_of_dropout_are_those_of_the_whole_sequence(return_sequences, monk
     "length, rows",
     [(198, [5 * 66] * 3), (161, [5 * 54, 5 * 54, None]), (59, [5 * 30, None]), (39, [5 * 39])],
 )
-def test_training_projects_the_inputs_of_a_piece_of_time_once_the_last_has_run(length, rows, monkeypatch):
+def test_training_projects_a_piece_of_time_once_the_piece_before_has_run(length, rows, monkeypatch):
     """All of them at once, with their gradient, would be most of what a training step takes of memory.
 
     None stands for the last piece where it is padded if it runs compiled: its rows are not known before.
