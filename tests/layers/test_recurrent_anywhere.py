@@ -144,20 +144,17 @@ def test_as_it_is(place, case, mask, monkeypatch):
     compare(place, case, mask)
 
 
-SLOW = [pytest.param(place, marks=pytest.mark.slow) for place in PLACES if place is not plain]
+def all_slow_but(fast):
+    return [place if place is fast else pytest.param(place, marks=pytest.mark.slow) for place in PLACES]
 
 
-@pytest.mark.parametrize("place", [plain, *SLOW], ids=lambda place: place.__name__)
+@pytest.mark.parametrize("place", all_slow_but(plain), ids=lambda place: place.__name__)
 def test_compiled(place, monkeypatch):
     monkeypatch.setattr(recurrent_tensorflow, "COMPILE_AFTER", 0)
     compare(place, "lstm", MASK)
 
 
-@pytest.mark.parametrize(
-    "place",
-    [while_loop, *(place for place in SLOW if place.values != (while_loop,))],
-    ids=lambda place: place.__name__,
-)
+@pytest.mark.parametrize("place", all_slow_but(while_loop), ids=lambda place: place.__name__)
 def test_in_pieces_of_time(place, monkeypatch):
     in_pieces_of(4, monkeypatch)
     monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)
@@ -224,7 +221,7 @@ def test_training_projects_a_piece_of_time_once_the_piece_before_has_run(length,
 
 @pytest.mark.parametrize(
     "place, compile_after",
-    [(plain, 0), (while_loop, 0), *(pytest.param(*place.values, math.inf, marks=place.marks) for place in SLOW)],
+    [(plain, 0), (while_loop, 0), *(pytest.param(place, math.inf, marks=pytest.mark.slow) for place in PLACES[1:])],
 )
 def test_gradients_without_training(place, compile_after, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "TRAINING", False)
