@@ -431,7 +431,9 @@ def main(
     cells: Annotated[str, Parameter(help="Cells to measure, with commas between.")] = ",".join(CELLS),
     sizes: Annotated[str, Parameter(help="Sizes to measure, with commas between.")] = ",".join(SIZES),
     rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=1000), help="Timings of each contender.")] = 7,
-    starts_only: Annotated[bool, Parameter(negative=(), help="Measure only first steps and memory, again.")] = False,
+    starts_only: Annotated[
+        bool, Parameter(negative=(), help="Measure only first steps and memory, again: without rounds and a figure.")
+    ] = False,
     output: Annotated[Path, Parameter(help="Folder of the JSON files, one for each cell.")] = ROOT / "results",
     figure: Annotated[Path, Parameter(help="File of the bar chart.")] = ROOT / "docs/recurrent_speed.png",
 ):
