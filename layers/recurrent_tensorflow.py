@@ -71,13 +71,14 @@ def _in_parts(loop, cut, x, states, mask, mask_h, training, keep, piece=None):
     sequences = [(cut.sequences(x, i), cut.sequences(mask, i)) for i in range(cut.count)]
     states = [[cut.rows(s, i) for s in states] for i in range(cut.count)]
     masks_h, outputs = [cut.rows(mask_h, i) for i in range(cut.count)], []
+    call = loop.call_traced if piece else loop.call
     for start in range(0, cut.length, piece) if piece else [0]:
         with tf.control_dependencies(tf.nest.flatten(states) if start else []):  # or W x of all pieces would come first
             now = [[_span(a, start, piece, cut.compiled) for a in part] for part in sequences]
             projected = [(loop.project_input(x), valid) for x, valid in now]
         length = tf.convert_to_tensor(min(piece, cut.length - start) if piece else cut.length)
         size = length, cut.compiled
-        results = _differentiable(loop, projected, list(zip(states, masks_h)), size, training, keep)
+        results = _differentiable(loop, projected, list(zip(states, masks_h)), size, training, keep, call)
         states = [part[keep:] for part in results]
         if keep:
             outputs.append([part[0] for part in results])
@@ -119,10 +120,10 @@ def run_without_lists(cell, x, states, mask, mask_h, training, keep, carry):
     return outputs if keep else None, finals
 
 
-def _differentiable(loop, sequences, rows, size, training, keep):
+def _differentiable(loop, sequences, rows, size, training, keep, call):
     """For each part the outputs, if they are kept, and the final states, with the loop's own gradient.
 
-    The arguments are those of `forward`; it is differentiated for W x, the states and the weights.
+    The first arguments are those of `forward`; it is differentiated for W x, the states and the weights.
     """
     weights = [tf.convert_to_tensor(v.value) for v in loop.variables]
     (wx, masks), (states, masks_h) = zip(*sequences), zip(*rows)
@@ -131,7 +132,7 @@ def _differentiable(loop, sequences, rows, size, training, keep):
 
     def forward(tensors, others, saving):
         (wx, states, weights), (masks, masks_h, size) = tf.nest.pack_sequence_as(inputs, tensors), others
-        return loop.call(loop.forward, (list(zip(wx, masks)), list(zip(states, masks_h)), weights, size), keep, saving)
+        return call(loop.forward, (list(zip(wx, masks)), list(zip(states, masks_h)), weights, size), keep, saving)
 
     def backward(tensors, others, d, ran):
         (wx, states, weights), (masks, masks_h, size) = tf.nest.pack_sequence_as(inputs, tensors), others
@@ -139,7 +140,7 @@ def _differentiable(loop, sequences, rows, size, training, keep):
         wx = [None if loop.additive else a for a in wx]
         _, kept, linear = zip(*ran)
         sequences = list(zip(d_outputs, masks, wx, [uh for uh, in linear], kept))
-        return loop.call(loop.backward, (sequences, list(zip(d_finals, states, masks_h)), weights, size))
+        return call(loop.backward, (sequences, list(zip(d_finals, states, masks_h)), weights, size))
 
     def results_of(ran):
         return [tensor for finals, kept, *_ in ran for tensor in [*kept[:keep], *finals]]
@@ -397,7 +398,10 @@ class _Loop:
         return tf.cond(compiled, lambda: [_call(fast, part) for part in arguments], run_plain)
 
     def call(self, function, arguments, *options):
-        """The result of a function for all parts, for which no state and no size is a constant.
+        return function(*arguments, *options)
+
+    def call_traced(self, function, arguments, *options):
+        """As `call`, but the function is traced once for all pieces of time, and no state and no size is a constant.
 
         TensorFlow would make it anew for each constant: with four pieces of time, 7 MiB and half a second more.
         """
