@@ -47,6 +47,7 @@ QUESTIONS = {  # by what is asked, the inputs of the i-th visitor, for the runs 
 }
 
 
+@pytest.mark.slow
 def test_eight_visitors_at_once_are_answered_as_one_alone(clients, files):
     """Each asks two things, so that all networks are asked at once, and each network by several visitors."""
     names = [*QUESTIONS, *QUESTIONS]
