@@ -139,7 +139,7 @@ def _differentiable(loop, sequences, rows, size, training, keep, call):
         d_outputs, d_finals = [part[0] if keep else None for part in d], [part[keep:] for part in d]
         wx = [None if loop.additive else a for a in wx]
         _, kept, linear = zip(*ran)
-        sequences = list(zip(d_outputs, masks, wx, [uh for uh, in linear], kept))
+        sequences = list(zip(d_outputs, masks, wx, [uh for (uh,) in linear], kept))
         return call(loop.backward, (sequences, list(zip(d_finals, states, masks_h)), weights, size))
 
     def results_of(ran):
