@@ -214,9 +214,9 @@ def test_training_projects_a_piece_of_time_once_the_piece_before_has_run(length,
         return False
 
     assert [op.outputs[0].shape[0] for op in projections] == rows
-    assert len(loops) == len(rows)
+    assert len(loops) == (len(rows) if len(rows) > 1 else 0), "what only one piece needs is no function"
     assert all(comes_before(a, b) for a, b in zip(loops, projections[1:]))
-    assert not comes_before(loops[-1], projections[-1])
+    assert not any(comes_before(last, projections[-1]) for last in loops[-1:])
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_graphs_without_training_share_what_is_traced():
         return calls, [name for name, *_ in loop.functions].count("infer")
 
     with tf.GradientTape():
-        assert traced(6) == (1, 0), "that of the loop alone"
+        assert traced(6) == (0, 0)
     assert [traced(length) for length in (6, 5, None)] == [(1, 1), (1, 1), (1, 2)], "the last for a length to be padded"
 
 
