@@ -205,7 +205,8 @@ def _cached_features(network, arrays, key, folder):
     key.update(np.ascontiguousarray(arrays))
     path = folder / f"{key.hexdigest()[:32]}.npy"
     if not path.exists():
-        print(f"Computing the features of {len(arrays):,} pictures; they are cached:", flush=True)
+        of = "one picture" if len(arrays) == 1 else f"{len(arrays):,} pictures"
+        print(f"Computing the features of {of}; they are cached:", flush=True)
         maps = feature_maps(network(), arrays, verbose=1 if sys.stdout.isatty() else 2)
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
