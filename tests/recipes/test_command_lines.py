@@ -54,12 +54,12 @@ def is_bounded(argument):
 
 
 def faults(app, outcome):
-    """What is wrong with a command line's flags: a list of texts. Of flags that take the same, one is tried.
+    """What is wrong with a command line's flags: a list of texts.
 
     Args:
         outcome: a function from a list of arguments to the exit status, what was said, and whether the command ran.
     """
-    found, tried = [], set()
+    found = []
     for name, command in commands(app):
         arguments = [a for a in command.assemble_argument_collection() if a.parameter.parse is not False]
         required = ["x" for a in arguments if a.required and not a.names[0].startswith("-")]
@@ -70,10 +70,6 @@ def faults(app, outcome):
                 continue
             if number and not is_bounded(argument):
                 found.append(f"{name} {flag} has no bounds")
-            takes = argument.hint, argument.parameter.converter, str(argument.parameter.validator)
-            if takes in tried:
-                continue
-            tried.add(takes)
             for value in NUMBERS if number else ("misspelt", ""):
                 status, said, ran = outcome([*name, *required, f"{flag}={value}"])
                 one_line = said.startswith("error: ") and said.count("\n") == 1 and len(said) < 1200
