@@ -12,9 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
-def same_start():
-    """Every test starts from the same seed and leaves no dtype policy behind."""
-    keras.utils.set_random_seed(1)
+def same_dtype_policy():
+    """No test leaves a policy behind."""
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)
