@@ -16,7 +16,7 @@ Try next: --cell simple, and compare it with a bag of words; --units 128; your o
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -139,7 +139,7 @@ def train(
     s = settings
     start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
     if start:
-        s = replace(s, **start.some_settings(Settings, TAKEN_OVER))
+        s = start.decide(s, TAKEN_OVER)
     data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)
     with training.reproducible(s.seed, s.strategy):

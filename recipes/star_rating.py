@@ -20,7 +20,7 @@ Try next: --data imdb; --cell simple; your own reviews with a column of ratings.
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -166,7 +166,7 @@ def train(
     s = settings
     start = runs.finished_run("review_language_model", s.pretrained) if s.pretrained else None
     if start:
-        s = replace(s, **start.some_settings(Settings, TAKEN_OVER))
+        s = start.decide(s, TAKEN_OVER)
     data = load_data(s.data, s.data_dir, s.split_seed, s.reading)
     ratings = ratings_of(data)
     run = runs.open_run(RECIPE, s, data.checksum(), run_dir, resume)

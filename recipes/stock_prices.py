@@ -114,8 +114,9 @@ class Settings(FileFlags, cli.TableSettings):
     leave_out: cli.Share = 0.0
     """With --ticker all: share of the series that take no part in training; the report is on these alone."""
     start_from: str | None = None
-    """A network that is trained further: the folder of a run on many series (--ticker all); published, the one in
-    published/; or nothing. [default: published, for volatility with fewer than 1,500 days of training]"""
+    """A network that is trained further, and decides target, window, cell and units: the folder of a run on many series
+    (--ticker all); published, the one in published/; or nothing. [default: published, for volatility with fewer than
+    1,500 days of training]"""
 
     @property
     def has_start(self):
@@ -314,7 +315,7 @@ def checked(s):
     start = runs.finished_run(RECIPE, runs.PUBLISHED / PUBLISHED_START if s.start_from == PUBLISHED else s.start_from)
     if not start.settings(Settings).in_panel:
         raise runs.Stop(f"--start-from needs a run on many series, of train --ticker all. Received: {start.path}")
-    return replace(s, **start.some_settings(Settings, TAKEN_OVER)), start
+    return start.decide(s, TAKEN_OVER), start
 
 
 def needs_start(s, data):

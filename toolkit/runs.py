@@ -11,7 +11,7 @@ import time
 import types
 import typing
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import keras
@@ -94,6 +94,22 @@ class Run:
             return {name: values[name] for name in names}
 
         return read_file(self / "config.json", parse)
+
+    def decide(self, settings, names):
+        """Settings of a training that starts from this run, which decides those in `names`.
+
+        Raises Stop if one of these was set to something else.
+        """
+        decided = self.some_settings(type(settings), names)
+        for field in fields(settings):
+            value = getattr(settings, field.name)
+            if field.name in names and value not in (field.default, decided[field.name]):
+                flag = f"--{field.name.replace('_', '-')}"
+                raise Stop(
+                    f"{flag} is {decided[field.name]} in {self.path}, from which training starts: leave {flag} out. "
+                    f"Received: {value}"
+                )
+        return replace(settings, **decided)
 
     def check_recipe(self, recipe):
         """Raises Stop if the run, which is to be resumed, is another recipe's."""

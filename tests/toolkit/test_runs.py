@@ -53,6 +53,14 @@ def test_settings_come_back_as_the_dataclass_they_were(here):
     assert run.settings(Settings) == Settings(epochs=7)
 
 
+def test_a_run_to_start_from_decides_settings_that_are_not_set_to_something_else(here):
+    start = runs.open_run("prices", Settings(epochs=7), "data", "mine")
+    assert start.decide(Settings(data="b.csv"), ["epochs"]) == Settings(epochs=7, data="b.csv")
+    assert start.decide(Settings(epochs=7), ["epochs"]) == Settings(epochs=7)
+    with pytest.raises(runs.Stop, match="--epochs is 7 in mine, from which .* leave --epochs out. Received: 8"):
+        start.decide(Settings(epochs=8), ["epochs"])
+
+
 @pytest.mark.parametrize(
     "content", ["{", "[]", '{"recipe": "prices"}', '{"recipe": 1, "settings": {"x": 1}, "data": 2}']
 )
