@@ -28,8 +28,11 @@ class RNN(keras.layers.RNN):
     and a length once these have run for about as long as compiling takes. On PyTorch, LSTMCell, GRUCell and
     SimpleRNNCell with the usual activations run as kernels of PyTorch (cuDNN on a GPU, oneDNN on a CPU), masked or not;
     all other cells run in a loop, with the inputs projected before it. On JAX such a loop is used for training on a
-    GPU, and cuDNN's kernel for training LSTMs of more than 512 units in float32. A kernel of cuDNN has no second-order
-    and no forward-mode derivatives and is not vectorized; `portable` is the way out.
+    GPU, and cuDNN's kernel for training LSTMs of more than 512 units in float32.
+
+    A kernel of cuDNN has no second-order and no forward-mode derivatives and is not vectorized. A loop of TensorFlow
+    around this layer, such as `tf.while_loop` or `tf.map_fn`, is not differentiated twice: the error speaks of a
+    "variable without handle data". For both, `portable` is the way out.
 
     In all other cases this layer runs the loop of keras.layers.RNN, at its speed: on TensorFlow outside of graphs and
     in mixed precision; on JAX on a CPU and for most inference, where that loop was the fastest; with `unroll=True`;

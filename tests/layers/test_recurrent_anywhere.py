@@ -276,16 +276,19 @@ def assert_close(mine, theirs):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
 
 
-def penalty(make, mask, training):
-    """The gradient for all weights of a gradient for the inputs."""
-    dense, layer, _ = network(make, "lstm")
+def penalty(make, mask, training, case="lstm", times=None):
+    """The gradient for all weights of a gradient for the inputs; a loop applies the layer so many `times`, if any."""
+    dense, layer, _ = network(make, case)
     weights = [w.value for part in (dense, layer) for w in part.weights]
+    once = lambda x: layer(x, mask=mask, training=training)
+    loop = lambda x: tf.while_loop(lambda i, _: i < times, lambda i, y: (i + 1, once(y)), (0, x))[1]
+    applied = loop if times else once
 
     def run(x):
         with tf.GradientTape() as outer:
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                y = tf.reduce_sum(tf.sin(layer(dense(x), mask=mask, training=training)))
+                y = tf.reduce_sum(tf.sin(applied(dense(x))))
             norm = tf.reduce_sum(inner.gradient(y, x) ** 2)
         return outer.gradient(norm, weights, unconnected_gradients="zero")
 
@@ -299,6 +302,17 @@ def test_gradients_of_gradients(training, timesteps, monkeypatch):
     monkeypatch.setattr(recurrent_tensorflow, "_cores", lambda x: 1)  # every part of a batch is a graph like the first
     for a, b in zip(penalty(ours, MASK, training), penalty(built_in, MASK, training), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_gradients_of_gradients_of_a_loop_of_a_portable_layer():
+    with layers.portable():
+        mine = penalty(ours, MASK, False, "simple", times=2)
+    for a, b in zip(mine, penalty(built_in, MASK, False, "simple", times=2), strict=True):
+        assert np.abs(b).max() > 1e-3
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="variable without handle data"):
+        penalty(ours, MASK, False, "simple", times=2)
 
 
 def test_inside_what_XLA_compiles():
