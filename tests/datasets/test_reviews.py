@@ -214,7 +214,8 @@ def test_imdb_itself():
 
 
 @pytest.mark.parametrize("name", ["mine.csv", "mine.csv.gz", "mine.jsonl", "mine.jsonl.gz"])
-def test_one_file_is_split_and_identical_texts_are_in_the_same_split(tmp_path, name):
+def test_one_file_is_split_and_identical_texts_are_in_the_same_split(tmp_path, tmp_path_factory, monkeypatch, name):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # a file of this name where tests run is found first
     table = pd.concat([frame(), frame()])
     if "csv" in name:
         table.to_csv(tmp_path / name, index=False)
