@@ -54,8 +54,8 @@ def pytest_collection_finish(session):
 def same_random_numbers():
     """A test draws the same numbers alone as after others.
 
-    Without what else a seed does in TensorFlow: it drops every kernel, and to make them again for each test would take
-    a fifth of all time. Only random operations that keep a state need that, which this project uses nowhere.
+    Seeding TensorFlow also drops its kernels, and small tests spent a fifth of their time on making them again. Only
+    random operations that keep a state need that, and this project has none.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pywrap_tfe, "TFE_ContextClearCaches", lambda context: None)
